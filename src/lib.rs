@@ -1,1 +1,14 @@
+//! Kaitsu (開通, "opened for service") runs a national rollout: for each facility the pipeline from the
+//! card-reader application to the day it goes live.
+//!
+//! The map, from the edge inwards:
+//!
+//! - [`app`]: configuration, clock, wiring, start-up and graceful stop
+//! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
+//! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
+//! - [`facility`]: the registry of hospitals, clinics and pharmacies
 
+pub mod app;
+pub mod auth;
+pub mod db;
+pub mod facility;

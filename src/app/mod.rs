@@ -1,0 +1,5 @@
+//! Configuration, wiring, telemetry, start-up and graceful stop.
+
+pub mod clock;
+
+pub use clock::Clock;

@@ -1,0 +1,293 @@
+//! Who is asking. An [`Actor`] is made once for each request from a verified token and the current
+//! memberships, and is handed to every use case; permissions follow from the kind of organisation and
+//! the role in it, by one table ([`allows`]).
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::{Clause, Scope};
+use crate::{
+    db::{FacilityId, OrganisationId, UserId},
+    facility::Bureau,
+};
+
+/// What an organisation is in the rollout. Codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OrganisationKind {
+    /// システム事業者
+    Vendor,
+    /// 導入支援業者
+    SupportContractor,
+    /// The ministry (厚生労働省).
+    Ministry,
+    /// 地方厚生局
+    RegionalBureau,
+    /// 支払基金
+    PaymentFund,
+    /// A chain's head office.
+    Chain,
+    /// One facility's own account.
+    Facility,
+    /// A maker of PCs, routers or readers.
+    Supplier,
+    /// Reads everything, writes nothing.
+    Auditor,
+}
+
+impl OrganisationKind {
+    /// All kinds, in the order of their codes.
+    pub const ALL: [Self; 9] = [
+        Self::Vendor,
+        Self::SupportContractor,
+        Self::Ministry,
+        Self::RegionalBureau,
+        Self::PaymentFund,
+        Self::Chain,
+        Self::Facility,
+        Self::Supplier,
+        Self::Auditor,
+    ];
+
+    /// The code kept in the database.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Vendor => 0,
+            Self::SupportContractor => 1,
+            Self::Ministry => 2,
+            Self::RegionalBureau => 3,
+            Self::PaymentFund => 4,
+            Self::Chain => 5,
+            Self::Facility => 6,
+            Self::Supplier => 7,
+            Self::Auditor => 8,
+        }
+    }
+
+    /// The kind of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+/// What a member may do in the name of the organisation. Codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads and writes.
+    Editor,
+    /// Reads, writes and manages members.
+    Admin,
+}
+
+impl Role {
+    /// All roles, weakest first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Admin];
+
+    /// The code kept in the database.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Viewer => 0,
+            Self::Editor => 1,
+            Self::Admin => 2,
+        }
+    }
+
+    /// The role of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.code() == code)
+    }
+}
+
+/// Something that can be permitted. Every root field of the API names one (`api/policy.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Permission {
+    /// See facilities in scope, their history and their changes.
+    FacilityRead,
+    /// Register, close, reclassify and succeed facilities.
+    RegistryWrite,
+    /// Correct a facility's name, address and contacts.
+    ContactWrite,
+    /// Engage a vendor or join a chain, or end it.
+    LinkWrite,
+    /// Record, plan, withdraw and correct milestones.
+    MilestoneWrite,
+    /// Read figures, within the scope.
+    FiguresRead,
+    /// Invite, change and remove members, make service tokens.
+    MembersManage,
+    /// Issue account codes to people whose identity was checked, export claim letters.
+    AccountsHelp,
+    /// Create organisations.
+    OrganisationWrite,
+    /// See users and organisations beyond one's own.
+    DirectoryRead,
+}
+
+/// How the actor came to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Without a token: sees what is public.
+    Anonymous,
+    /// A person.
+    User(UserId),
+    /// A vendor's own system, in the name of its organisation.
+    ServiceToken(i64),
+    /// The operator at the command line, or a background job.
+    System,
+}
+
+/// The language of messages to this actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Language {
+    /// 日本語
+    #[default]
+    Ja,
+    /// English
+    En,
+}
+
+/// One membership, as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The organisation in whose name the actor may act.
+    pub organisation: OrganisationId,
+    /// What that organisation is.
+    pub kind: OrganisationKind,
+    /// The role in it.
+    pub role: Role,
+    /// Set for a regional bureau.
+    pub bureau: Option<Bureau>,
+    /// Set for a facility's own account.
+    pub facility: Option<FacilityId>,
+}
+
+/// Who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// How the actor came to us.
+    pub identity: Identity,
+    /// Memberships as they stand now.
+    pub grants: Vec<Grant>,
+    /// A service token's own limits; `None` for people, whose roles decide.
+    pub token_permissions: Option<Vec<Permission>>,
+    /// The language of messages.
+    pub language: Language,
+}
+
+impl Actor {
+    /// Someone without a token.
+    pub fn anonymous(language: Language) -> Self {
+        Self {
+            identity: Identity::Anonymous,
+            grants: Vec::new(),
+            token_permissions: None,
+            language,
+        }
+    }
+
+    /// The operator or a background job: every permission over every facility.
+    pub fn system() -> Self {
+        Self {
+            identity: Identity::System,
+            grants: Vec::new(),
+            token_permissions: None,
+            language: Language::Ja,
+        }
+    }
+
+    /// May the actor do this anywhere at all?
+    pub fn may(&self, permission: Permission) -> bool {
+        self.identity == Identity::System
+            || (self.token_allows(permission)
+                && self
+                    .grants
+                    .iter()
+                    .any(|grant| allows(grant.kind, grant.role, permission)))
+    }
+
+    /// The facilities over which the actor has this permission.
+    pub fn scope(&self, permission: Permission) -> Scope {
+        if self.identity == Identity::System {
+            return Scope::All;
+        }
+        if !self.token_allows(permission) {
+            return Scope::NONE;
+        }
+        self.grants
+            .iter()
+            .filter(|grant| allows(grant.kind, grant.role, permission))
+            .map(Grant::reach)
+            .fold(Scope::NONE, Scope::or)
+    }
+
+    /// The organisation in whose name a change is recorded: the first that gives the permission.
+    pub fn acting_for(&self, permission: Permission) -> Option<OrganisationId> {
+        self.grants
+            .iter()
+            .find(|grant| allows(grant.kind, grant.role, permission))
+            .map(|grant| grant.organisation)
+    }
+
+    fn token_allows(&self, permission: Permission) -> bool {
+        self.token_permissions
+            .as_ref()
+            .is_none_or(|permissions| permissions.contains(&permission))
+    }
+}
+
+impl Grant {
+    /// The facilities that this membership reaches.
+    pub fn reach(&self) -> Scope {
+        use OrganisationKind as Kind;
+        let clause = match self.kind {
+            Kind::Ministry | Kind::PaymentFund | Kind::Auditor => return Scope::All,
+            Kind::Supplier => return Scope::NONE,
+            Kind::Vendor => Clause::Vendor(self.organisation),
+            Kind::SupportContractor => Clause::Contractor(self.organisation),
+            Kind::Chain => Clause::Chain(self.organisation),
+            Kind::RegionalBureau => match self.bureau {
+                Some(bureau) => Clause::Prefectures(bureau.prefectures()),
+                None => return Scope::NONE,
+            },
+            Kind::Facility => match self.facility {
+                Some(facility) => Clause::Facility(facility),
+                None => return Scope::NONE,
+            },
+        };
+        Scope::Any(vec![clause])
+    }
+}
+
+/// The one table of who may do what: `docs/authorization.md` is printed from it.
+pub fn allows(kind: OrganisationKind, role: Role, permission: Permission) -> bool {
+    use OrganisationKind as Kind;
+    let writes = role >= Role::Editor && kind != Kind::Auditor;
+    let sees_facilities = kind != Kind::Supplier;
+    match permission {
+        Permission::FacilityRead | Permission::FiguresRead => sees_facilities,
+        Permission::MilestoneWrite => {
+            writes && sees_facilities && !matches!(kind, Kind::RegionalBureau)
+        }
+        Permission::ContactWrite => writes && sees_facilities,
+        Permission::LinkWrite => {
+            writes
+                && matches!(
+                    kind,
+                    Kind::Ministry | Kind::PaymentFund | Kind::Chain | Kind::Facility
+                )
+        }
+        Permission::RegistryWrite => writes && matches!(kind, Kind::Ministry | Kind::PaymentFund),
+        Permission::OrganisationWrite => {
+            role == Role::Admin && matches!(kind, Kind::Ministry | Kind::PaymentFund)
+        }
+        Permission::AccountsHelp => writes && matches!(kind, Kind::Ministry | Kind::PaymentFund),
+        Permission::MembersManage => role == Role::Admin,
+        Permission::DirectoryRead => {
+            matches!(kind, Kind::Ministry | Kind::PaymentFund | Kind::Auditor)
+        }
+    }
+}

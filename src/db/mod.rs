@@ -1,0 +1,21 @@
+//! Connections, transactions and typed ids. What differs between SQLite and PostgreSQL lives in this
+//! folder and nowhere else: the pools, how a write transaction begins, bulk loading, advisory locks
+//! and the search index. Everyone above speaks one SQL, with `$1` parameters, through [`Query`].
+
+mod connect;
+mod id;
+pub mod load;
+mod query;
+
+pub use connect::{Backend, Database, DatabaseSettings};
+pub use id::{ChangeId, EventId, FacilityId, OrganisationId, UserId};
+pub use query::{Query, Row, insert_rows};
+pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+
+/// Is this error a violated unique constraint? Both databases say so in their own words.
+pub fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+    )
+}
