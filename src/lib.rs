@@ -10,5 +10,8 @@
 
 pub mod app;
 pub mod auth;
+pub mod change;
 pub mod db;
 pub mod facility;
+pub mod figures;
+pub mod milestone;
