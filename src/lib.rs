@@ -8,6 +8,7 @@
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
 
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod change;
