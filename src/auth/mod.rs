@@ -1,7 +1,9 @@
 //! Who is asking: users, organisations, sessions and tokens become an [`Actor`] with a [`Scope`].
 
 mod actor;
+mod name;
 mod scope;
 
 pub use actor::{Actor, Grant, Identity, Language, OrganisationKind, Permission, Role, allows};
+pub use name::{OrganisationName, read_name};
 pub use scope::{Clause, Scope};

@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod entity;
+pub mod graphql;
 pub mod kind;
 pub mod prefecture;
 pub mod service;
