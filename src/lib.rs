@@ -2,3 +2,5 @@
 
 /// What a facility is: institution code, kind, prefecture.
 pub mod facility;
+/// How far a facility has come: milestones and the stage that follows from them.
+pub mod milestone;
