@@ -219,6 +219,22 @@ static PREFECTURES: [Row; 47] = [
     row("沖縄県", "Okinawa", Bureau::Kyushu, (12, 1)),
 ];
 
+impl Bureau {
+    /// The number under which the bureau is stored. Stable for ever.
+    pub fn code(self) -> i16 {
+        Self::ALL
+            .into_iter()
+            .zip(0_i16..)
+            .find(|(bureau, _)| *bureau == self)
+            .map_or(0, |(_, code)| code)
+    }
+
+    /// The bureau stored under a number.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|bureau| bureau.code() == code)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
