@@ -1,1 +1,3 @@
+//! Kaitsu: the backend of a national rollout.
 
+pub mod api;
