@@ -1,3 +1,4 @@
 //! Kaitsu: the backend of a national rollout.
 
 pub mod api;
+pub mod http;

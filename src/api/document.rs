@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_graphql::{
-    Variables,
+    Response, Variables,
     parser::{
         Error as ParseError, parse_query,
         types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
@@ -18,6 +18,7 @@ use async_graphql::{
 use super::{
     fields_merge,
     limits::{Cost, Limits, Measure, Pricing},
+    null_propagation,
     query_error::QueryError,
     scan,
     type_map::{SchemaUnreadable, TypeMap},
@@ -271,6 +272,25 @@ impl Checker {
             variables::prune(&mut copy, &absent);
         }
         copy
+    }
+
+    /// Puts the `null`s of failed fields where a client may expect them.
+    pub fn complete(
+        &self,
+        document: &CheckedDocument,
+        operation: Option<&str>,
+        response: &mut Response,
+    ) {
+        if response.errors.is_empty() {
+            return;
+        }
+        if let Some(operation) = document
+            .operation(operation)
+            .ok()
+            .and_then(|plan| document.definition(plan))
+        {
+            null_propagation::complete(&document.parsed, operation, &self.types, response);
+        }
     }
 
     fn recall(&self, text: &str) -> Option<Arc<CheckedDocument>> {

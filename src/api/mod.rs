@@ -6,6 +6,7 @@
 pub mod document;
 mod fields_merge;
 pub mod limits;
+mod null_propagation;
 pub mod query_error;
 mod scan;
 pub mod type_map;
