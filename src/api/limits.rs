@@ -390,6 +390,13 @@ fn number_of(number: &async_graphql::Number) -> Option<i128> {
         .as_i64()
         .map(i128::from)
         .or_else(|| number.as_u64().map(i128::from))
+        // More digits than an integer has.
+        .or_else(|| {
+            number
+                .as_f64()
+                .filter(|float| float.abs() > 1.0e15)
+                .map(|_| i128::MAX)
+        })
 }
 
 fn is_connection(ty: &str) -> bool {

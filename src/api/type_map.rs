@@ -129,12 +129,12 @@ impl TypeMap {
             schema: meta_field("__Schema!", None)?,
             type_by_name: meta_field("__Type", Some("name"))?,
         };
-        map.add(built_in);
-        map.add(own);
+        map.add(built_in, BUILT_IN);
+        map.add(own, sdl);
         Ok(map)
     }
 
-    fn add(&mut self, document: ServiceDocument) {
+    fn add(&mut self, document: ServiceDocument, text: &str) {
         for definition in document.definitions {
             match definition {
                 TypeSystemDefinition::Schema(schema) => {
@@ -153,10 +153,11 @@ impl TypeMap {
                 }
                 TypeSystemDefinition::Directive(directive) => {
                     let node = directive.node;
+                    let repeatable = is_repeatable(text, &node.name.node);
                     let shape = DirectiveShape {
                         arguments: slots(node.arguments),
                         places: node.locations.into_iter().map(|place| place.node).collect(),
-                        repeatable: node.is_repeatable,
+                        repeatable,
                     };
                     self.directives.insert(node.name.node.to_string(), shape);
                 }
@@ -221,6 +222,14 @@ pub fn base_name(ty: &Type) -> &str {
         BaseType::Named(name) => name.as_str(),
         BaseType::List(inner) => base_name(inner),
     }
+}
+
+/// Whether the SDL declares a directive as repeatable. The parser says so of every directive.
+fn is_repeatable(sdl: &str, directive: &str) -> bool {
+    sdl.lines()
+        .filter_map(|line| line.strip_prefix("directive @"))
+        .filter_map(|line| line.strip_prefix(directive))
+        .any(|rest| rest.starts_with([' ', '(']) && rest.contains(" repeatable on "))
 }
 
 fn meta_field(ty: &str, argument: Option<&str>) -> Result<FieldShape, SchemaUnreadable> {

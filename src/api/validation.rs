@@ -321,9 +321,11 @@ impl<'d> Walk<'d> {
             })
             .collect();
         let mut reached = HashSet::new();
+        let mut used = HashSet::new();
         let mut waiting = vec![own];
         while let Some(uses) = waiting.pop() {
             for usage in &uses.variables {
+                used.insert(usage.variable);
                 // async-graphql refuses variables that are not defined.
                 let Some((ty, has_default)) = defined.get(usage.variable) else {
                     continue;
@@ -342,6 +344,14 @@ impl<'d> Walk<'d> {
                 if reached.insert(*fragment) {
                     waiting.extend(fragments.get(fragment));
                 }
+            }
+        }
+        // async-graphql never sees those that were left out of a request.
+        for definition in &operation.variable_definitions {
+            if !used.contains(definition.node.name.node.as_str()) {
+                let message = format!("`${}` is not used", definition.node.name.node);
+                self.errors
+                    .push(QueryError::invalid(message, definition.pos));
             }
         }
     }

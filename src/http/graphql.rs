@@ -37,7 +37,7 @@ impl Exchange {
     fn open<E: Executor, G: Gate>(
         endpoint: &Endpoint<E, G>,
         request: &HttpRequest,
-    ) -> Result<Self, HttpResponse> {
+    ) -> Result<Self, Box<HttpResponse>> {
         let mut exchange = Self {
             id: endpoint.ids.of(request),
             media: MediaType::Json,
@@ -51,13 +51,13 @@ impl Exchange {
                 exchange.media = media;
                 Ok(exchange)
             }
-            None => Err(exchange.refuse(
+            None => Err(Box::new(exchange.refuse(
                 StatusCode::NOT_ACCEPTABLE,
                 coded(
                     "answers are application/graphql-response+json or application/json",
                     "NOT_ACCEPTABLE",
                 ),
-            )),
+            ))),
         }
     }
 
@@ -173,7 +173,7 @@ pub(super) async fn post<E: Executor, G: Gate>(
 ) -> HttpResponse {
     let exchange = match Exchange::open(&endpoint, &request) {
         Ok(exchange) => exchange,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if !negotiation::is_json(&request) {
         return exchange.refuse(
@@ -211,7 +211,7 @@ pub(super) async fn get<E: Executor, G: Gate>(
     }
     let exchange = match Exchange::open(&endpoint, &request) {
         Ok(exchange) => exchange,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let caller = match admit(&endpoint, &request, &exchange.id).await {
         Ok(caller) => caller,
@@ -230,7 +230,7 @@ pub(super) async fn other<E: Executor, G: Gate>(
 ) -> HttpResponse {
     let exchange = match Exchange::open(&endpoint, &request) {
         Ok(exchange) => exchange,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let error = coded("use POST or GET", "METHOD_NOT_ALLOWED");
     let mut response = exchange.refuse(StatusCode::METHOD_NOT_ALLOWED, error);

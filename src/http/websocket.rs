@@ -179,7 +179,7 @@ struct Sender {
 
 /// Something that happened to an operation.
 enum Event {
-    Next(Settled),
+    Next(Box<Settled>),
     Done,
 }
 
@@ -376,7 +376,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         let id: Arc<str> = id.into();
         let name = Arc::clone(&id);
         let events: Events = results
-            .map(Event::Next)
+            .map(|settled| Event::Next(Box::new(settled)))
             .chain(stream::once(async { Event::Done }))
             .map(move |event| (Arc::clone(&name), event))
             .boxed();

@@ -1,0 +1,13 @@
+//! The integration tests, in one binary: a file for each area.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod http_graphql;
+mod limits;
+mod toy;
+mod websocket;
