@@ -49,7 +49,7 @@ async function check(name, test) {
     console.log(`ok ${name}`);
   } catch (error) {
     failures += 1;
-    console.error(`not ok ${name}:`, error?.message ?? error);
+    console.error(`not ok ${name}: ${error?.message || `closed with ${error?.code} ${error?.reason}`}`);
   }
 }
 

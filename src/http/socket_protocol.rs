@@ -35,8 +35,10 @@ pub(super) enum ClientMessage {
 /// Why a socket ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Closing {
-    /// The client has closed it, or is gone.
-    ByClient,
+    /// The client has closed it, with its code if it gave one.
+    ByClient(Option<CloseCode>),
+    /// The connection is gone.
+    Gone,
     /// The message is not one of the protocol.
     BadMessage(&'static str),
     /// Something was asked before `connection_ack`.
@@ -67,7 +69,14 @@ impl Closing {
     /// The code and the words of the close frame; `None` if there is nobody to send it to.
     pub(super) fn reason(&self) -> Option<CloseReason> {
         let (code, words): (u16, Cow<'static, str>) = match self {
-            Self::ByClient | Self::SlowConsumer => return None,
+            Self::Gone | Self::SlowConsumer => return None,
+            // A close frame is answered with its own code (RFC 6455, section 5.5.1).
+            Self::ByClient(code) => {
+                return Some(CloseReason {
+                    code: code.unwrap_or(CloseCode::Normal),
+                    description: None,
+                });
+            }
             Self::BadMessage(words) => (4400, Cow::Borrowed(words)),
             Self::Unauthorized => (4401, "Unauthorized".into()),
             Self::Forbidden(words) => (4403, Cow::Borrowed(words)),

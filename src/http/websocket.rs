@@ -221,10 +221,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
             Some(reason) => tokio::time::timeout(patience, self.session.close(Some(reason)))
                 .await
                 .is_ok(),
-            None if closing == Closing::SlowConsumer => false,
-            None => tokio::time::timeout(patience, self.session.close(None))
-                .await
-                .is_ok(),
+            None => false,
         };
         if !sent && let Some(wire) = self.wire {
             // The connection may be gone already; then there is nothing to cut.
@@ -276,7 +273,10 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         init_end: Instant,
     ) -> Result<(), Closing> {
         match message {
-            None | Some(Ok(AggregatedMessage::Close(_))) => Err(Closing::ByClient),
+            None => Err(Closing::Gone),
+            Some(Ok(AggregatedMessage::Close(reason))) => {
+                Err(Closing::ByClient(reason.map(|reason| reason.code)))
+            }
             Some(Ok(AggregatedMessage::Text(text))) => {
                 self.act(protocol::read(&text)?, init_end).await
             }
@@ -421,7 +421,7 @@ fn delivered(
 ) -> Result<(), Closing> {
     match sent {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_closed)) => Err(Closing::ByClient),
+        Ok(Err(_closed)) => Err(Closing::Gone),
         Err(_elapsed) => Err(Closing::SlowConsumer),
     }
 }
@@ -446,7 +446,7 @@ fn broken(error: &ProtocolError) -> Closing {
         ProtocolError::Io(error) if error.to_string().contains("continuation size") => {
             Closing::TooBig
         }
-        ProtocolError::Io(_) => Closing::ByClient,
+        ProtocolError::Io(_) => Closing::Gone,
         _ => Closing::BadFrame,
     }
 }

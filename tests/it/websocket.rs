@@ -386,6 +386,20 @@ async fn a_client_that_answers_no_ping_is_gone() {
 }
 
 #[actix_web::test]
+async fn a_goodbye_is_answered_with_its_own_code() {
+    let toy = toy();
+    for code in [1000_u16, 4499] {
+        let mut client = ready(&toy).await;
+        let frame = tungstenite::protocol::CloseFrame {
+            code: code.into(),
+            reason: "enough".into(),
+        };
+        client.0.send(Message::Close(Some(frame))).await.unwrap();
+        assert_eq!(client.hear().await, Heard::Closed(code));
+    }
+}
+
+#[actix_web::test]
 async fn a_client_that_leaves_stops_its_subscriptions() {
     let toy = toy();
     let mut client = ready(&toy).await;
