@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Pos, Positioned,
+    Name, Pos, Positioned,
     parser::types::{
         BaseType, Directive, DirectiveLocation, ExecutableDocument, Field, OperationDefinition,
         OperationType, Selection, SelectionSet, Type,
@@ -17,6 +17,7 @@ use super::{
     limits::Limits,
     query_error::QueryError,
     type_map::{InputSlot, Shape, TypeMap, base_name},
+    variables::is_int,
 };
 
 /// From so many unknown names on, the document is refused before async-graphql looks for similar names for each.
@@ -39,6 +40,7 @@ struct Uses<'d> {
 }
 
 struct Walk<'d> {
+    document: &'d ExecutableDocument,
     types: &'d TypeMap,
     list_items: usize,
     unknown_names: usize,
@@ -52,6 +54,7 @@ pub(super) fn validate(
     limits: &Limits,
 ) -> Result<(), Vec<QueryError>> {
     let mut walk = Walk {
+        document,
         types,
         list_items: limits.list_items,
         unknown_names: 0,
@@ -136,16 +139,33 @@ impl<'d> Walk<'d> {
             }
             OperationType::Mutation => {
                 // async-graphql would run it twice, where the specification merges the two.
+                let mut keys = Vec::new();
+                self.root_keys(&operation.selection_set.node, &mut keys);
                 let mut seen = HashSet::new();
-                for item in items {
-                    let Selection::Field(field) = &item.node else {
-                        continue;
-                    };
-                    if !seen.insert(field.node.response_key().node.as_str()) {
+                for key in keys {
+                    if !seen.insert(key.node.as_str()) {
                         self.errors.push(QueryError::invalid(
                             "a mutation selects each root field once: merge the selections or use an alias",
-                            field.pos,
+                            key.pos,
                         ));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The names under which the fields at a root answer, fragments expanded.
+    fn root_keys(&self, set: &'d SelectionSet, into: &mut Vec<&'d Positioned<Name>>) {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) => into.push(field.node.response_key()),
+                Selection::InlineFragment(inline) => {
+                    self.root_keys(&inline.node.selection_set.node, into);
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    if let Some(fragment) = self.document.fragments.get(name) {
+                        self.root_keys(&fragment.node.selection_set.node, into);
                     }
                 }
             }
@@ -286,6 +306,12 @@ impl<'d> Walk<'d> {
                 for item in items {
                     self.value_of(item, at, inner, false, uses);
                 }
+            }
+            Value::Number(number)
+                if base_name(ty) == "Int" && !number.is_f64() && !is_int(number) =>
+            {
+                self.errors
+                    .push(QueryError::invalid("an `Int` has 32 bits", at));
             }
             Value::Object(values) => {
                 let Some(Shape::Input { fields, .. }) = self.types.shape(base_name(ty)) else {

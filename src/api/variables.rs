@@ -194,7 +194,7 @@ impl Check<'_> {
 
 fn is_scalar(value: &ConstValue, ty: &str) -> bool {
     match ty {
-        "Int" => matches!(value, ConstValue::Number(number) if !number.is_f64()),
+        "Int" => matches!(value, ConstValue::Number(number) if is_int(number)),
         "Float" => matches!(value, ConstValue::Number(_)),
         "String" => matches!(value, ConstValue::String(_)),
         "Boolean" => matches!(value, ConstValue::Boolean(_)),
@@ -205,6 +205,13 @@ fn is_scalar(value: &ConstValue, ty: &str) -> bool {
         },
         _ => true,
     }
+}
+
+/// An `Int` has 32 bits (section 3.5.1); async-graphql takes 64.
+pub(super) fn is_int(number: &async_graphql::Number) -> bool {
+    number
+        .as_i64()
+        .is_some_and(|number| i32::try_from(number).is_ok())
 }
 
 /// Takes variables that were left out out of the document, so that an argument given by one is absent and not `null`.

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::gate::coded;
 
-/// Shown errors; a hostile document can earn thousands.
+/// Shown errors of a request that was refused; a hostile document can earn thousands.
 const MOST_ERRORS: usize = 20;
+/// Shown errors of a request that ran.
+const MOST_FAILED_FIELDS: usize = 100;
 /// Shown characters of a message; one may quote a name from the document.
 const MOST_CHARACTERS: usize = 500;
 
@@ -135,8 +137,8 @@ pub fn settle(mut response: Response, request_id: &str) -> Settled {
     let ran = response.data != Value::Null || !response.errors.iter().all(is_validation);
     response.errors = std::mem::take(&mut response.errors)
         .into_iter()
+        .take(if ran { MOST_FAILED_FIELDS } else { MOST_ERRORS })
         .map(|error| show(error, request_id))
-        .take(MOST_ERRORS)
         .collect();
     Settled { response, ran }
 }

@@ -14,10 +14,6 @@ use serde::Deserialize;
 
 use super::gate::coded;
 
-/// Past its cap a body is read and dropped for so many times the cap, so that a client which only listens once it has
-/// sent everything learns why it was refused.
-const DRAINED: usize = 16;
-
 /// The parameters of one GraphQL request.
 #[derive(Debug)]
 pub struct Parameters {
@@ -139,7 +135,8 @@ impl From<Unreadable> for ServerError {
     }
 }
 
-/// Reads a whole body.
+/// Reads a whole body. One that is too long is left to actix-web, which goes on reading for a while without keeping
+/// anything, so that a client that listens only after it has sent all gets its answer.
 ///
 /// # Errors
 /// When it is longer than `most` bytes, announced or not, takes longer than `within`, or breaks off.
@@ -154,7 +151,10 @@ pub async fn body(
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    let room = announced.unwrap_or(0).min(most).min(64 * 1024);
+    if announced.is_some_and(|bytes| bytes > most) {
+        return Err(Unreadable::TooLarge { most });
+    }
+    let room = announced.unwrap_or(0).min(64 * 1024);
     tokio::time::timeout(within, collect(payload, most, room))
         .await
         .map_err(|_| Unreadable::TooSlow)?
@@ -165,39 +165,29 @@ async fn collect(
     most: usize,
     room: usize,
 ) -> Result<web::Bytes, Unreadable> {
-    let Some(first) = payload.next().await else {
-        return Ok(web::Bytes::new());
-    };
-    let first = first.map_err(|_| Unreadable::BrokenOff)?;
-    let mut seen = first.len();
-    let mut body = web::BytesMut::new();
-    let Some(second) = payload.next().await else {
-        // The common case: the whole body came in one piece and is not copied.
-        return if seen > most {
-            Err(Unreadable::TooLarge { most })
-        } else {
-            Ok(first)
-        };
-    };
-    body.reserve(room.max(first.len()));
-    body.extend_from_slice(&first);
-    let mut next = Some(second);
-    while let Some(chunk) = next {
+    let mut body = web::Bytes::new();
+    let mut pieces = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Unreadable::BrokenOff)?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= most {
-            body.extend_from_slice(&chunk);
-        } else if seen > most.saturating_mul(DRAINED) {
-            break;
-        } else {
-            body = web::BytesMut::new();
+        if body.len() + pieces.len() + chunk.len() > most {
+            return Err(Unreadable::TooLarge { most });
         }
-        next = payload.next().await;
+        if body.is_empty() && pieces.is_empty() {
+            // Most bodies come in one piece, which then is not copied.
+            body = chunk;
+            continue;
+        }
+        if !body.is_empty() {
+            pieces.reserve(room.max(body.len() + chunk.len()));
+            pieces.extend_from_slice(&std::mem::take(&mut body));
+        }
+        pieces.extend_from_slice(&chunk);
     }
-    if seen > most {
-        return Err(Unreadable::TooLarge { most });
-    }
-    Ok(body.freeze())
+    Ok(if pieces.is_empty() {
+        body
+    } else {
+        pieces.freeze()
+    })
 }
 
 #[derive(Deserialize)]

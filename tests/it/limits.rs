@@ -298,7 +298,13 @@ fn what_the_scan_lets_through_does_not_overflow_a_small_stack() {
     "GRAPHQL_VALIDATION_FAILED"
 )]
 #[case("mutation { bump bump }", "GRAPHQL_VALIDATION_FAILED")]
+#[case(
+    "mutation { bump ...F } fragment F on Mutation { bump }",
+    "GRAPHQL_VALIDATION_FAILED"
+)]
 #[case("mutation { a: bump b: bump }", "accepted")]
+#[case("{ sum(of: [2147483648]) }", "GRAPHQL_VALIDATION_FAILED")]
+#[case("{ sum(of: -2147483648) }", "accepted")]
 #[case("{ a: hello a: secret }", "GRAPHQL_VALIDATION_FAILED")]
 #[case("{ a: hello ... on Query { a: secret } }", "GRAPHQL_VALIDATION_FAILED")]
 #[case("{ thing { a: id } thing { a: name } }", "GRAPHQL_VALIDATION_FAILED")]
@@ -319,6 +325,7 @@ fn the_rules_that_the_library_leaves_out_are_kept(#[case] query: &str, #[case] e
 #[case("query ($v: [Int!]!) { sum(of: $v) }", json!({"v": 1}), true)]
 #[case("query ($v: [Int!]!) { sum(of: $v) }", json!({"v": [1, null]}), false)]
 #[case("query ($v: [Int!]!) { sum(of: $v) }", json!({"v": [1.5]}), false)]
+#[case("query ($v: [Int!]!) { sum(of: $v) }", json!({"v": [2147483648_i64]}), false)]
 #[case("query ($v: Filter!) { filtered(filter: $v) }", json!({"v": {"name": "a", "colour": "RED"}}), true)]
 #[case("query ($v: Filter!) { filtered(filter: $v) }", json!({"v": {"name": "a", "colour": "BLUE"}}), false)]
 #[case("query ($v: Filter!) { filtered(filter: $v) }", json!({"v": {"colour": "RED"}}), false)]
