@@ -16,4 +16,5 @@ pub mod db;
 pub mod demo;
 pub mod facility;
 pub mod figures;
+pub mod http;
 pub mod milestone;

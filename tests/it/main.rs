@@ -1,4 +1,15 @@
-//! All integration tests, in one binary.
+//! The integration tests, in one binary: a file for each area.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[cfg(test)]
 mod demo;
+mod http_graphql;
+mod limits;
+mod toy;
+mod websocket;

@@ -46,9 +46,7 @@ impl Filter {
 fn push_periods(query: &mut Query, as_of: NaiveDate, known: Known) {
     query.push(" FROM facility_period p");
     if let Known::UpTo { .. } = known {
-        query.push(
-            " JOIN change a ON a.id = p.added_by LEFT JOIN change r ON r.id = p.removed_by",
-        );
+        query.push(" JOIN change a ON a.id = p.added_by LEFT JOIN change r ON r.id = p.removed_by");
     }
     query.push(" WHERE p.effective_from <= ").bind(as_of);
     query.push(" AND p.effective_until > ").bind(as_of);
@@ -66,14 +64,26 @@ fn push_periods(query: &mut Query, as_of: NaiveDate, known: Known) {
 
 /// Appends the conditions of a filter and of a scope by the dimensions of the day.
 fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
-    push_any(query, "p.kind", filter.kinds.iter().map(|kind| i64::from(kind.code())));
+    push_any(
+        query,
+        "p.kind",
+        filter.kinds.iter().map(|kind| i64::from(kind.code())),
+    );
     push_any(
         query,
         "p.prefecture",
         filter.prefectures.iter().map(|p| i64::from(p.number())),
     );
-    push_any(query, "p.vendor_id", filter.vendors.iter().map(|id| id.map_or(0, |id| id.0)));
-    push_any(query, "p.chain_id", filter.chains.iter().map(|id| id.map_or(0, |id| id.0)));
+    push_any(
+        query,
+        "p.vendor_id",
+        filter.vendors.iter().map(|id| id.map_or(0, |id| id.0)),
+    );
+    push_any(
+        query,
+        "p.chain_id",
+        filter.chains.iter().map(|id| id.map_or(0, |id| id.0)),
+    );
     let Scope::Any(clauses) = scope else {
         return;
     };
@@ -83,13 +93,21 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         match clause {
             Clause::Prefectures(prefectures) => {
                 query.push("p.prefecture IN (");
-                query.bind_all(prefectures.iter().map(|p| i16::from(p.number()))).push(")");
+                query
+                    .bind_all(prefectures.iter().map(|p| i16::from(p.number())))
+                    .push(")");
             }
             Clause::Vendor(id) => {
-                query.push("(p.vendor_id = ").bind(id.0).push(" AND p.vendor_id <> 0)");
+                query
+                    .push("(p.vendor_id = ")
+                    .bind(id.0)
+                    .push(" AND p.vendor_id <> 0)");
             }
             Clause::Chain(id) => {
-                query.push("(p.chain_id = ").bind(id.0).push(" AND p.chain_id <> 0)");
+                query
+                    .push("(p.chain_id = ")
+                    .bind(id.0)
+                    .push(" AND p.chain_id <> 0)");
             }
             Clause::Facility(id) => {
                 query.push("p.facility_id = ").bind(id.0);
@@ -156,7 +174,9 @@ pub async fn open(
     push_conditions(&mut query, filter, scope);
     query.push(" AND p.level >= ").bind(level.code());
     if !matches!(rows, Scope::All) {
-        query.push(" AND EXISTS (SELECT 1 FROM facility_state s WHERE s.facility_id = p.facility_id AND ");
+        query.push(
+            " AND EXISTS (SELECT 1 FROM facility_state s WHERE s.facility_id = p.facility_id AND ",
+        );
         crate::milestone::entity::push_scope(&mut query, rows, "s");
         query.push(")");
     }
@@ -181,7 +201,11 @@ pub async fn differing(
 ) -> Result<Vec<(Side, Side)>, DbErr> {
     let mut query = Query::default();
     for (position, (as_of, known)) in [from, to].into_iter().enumerate() {
-        query.push(if position == 0 { "WITH one AS (" } else { "), two AS (" });
+        query.push(if position == 0 {
+            "WITH one AS ("
+        } else {
+            "), two AS ("
+        });
         query.push("SELECT p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
         push_periods(&mut query, as_of, known);
         push_conditions(&mut query, &Filter::default(), scope);

@@ -74,8 +74,12 @@ impl Question {
     fn group_of(&self, cell: &Cell) -> Group {
         Group {
             kind: self.groups_by(Dimension::Kind).then_some(cell.kind),
-            bureau: self.groups_by(Dimension::Bureau).then(|| cell.prefecture.bureau()),
-            prefecture: self.groups_by(Dimension::Prefecture).then_some(cell.prefecture),
+            bureau: self
+                .groups_by(Dimension::Bureau)
+                .then(|| cell.prefecture.bureau()),
+            prefecture: self
+                .groups_by(Dimension::Prefecture)
+                .then_some(cell.prefecture),
             vendor: self.groups_by(Dimension::Vendor).then_some(cell.vendor),
             chain: self.groups_by(Dimension::Chain).then_some(cell.chain),
         }
@@ -123,11 +127,7 @@ enum Source {
 }
 
 /// Answers a question within what the actor may count.
-pub async fn ask(
-    database: &Database,
-    actor: &Actor,
-    question: &Question,
-) -> Result<Answer, DbErr> {
+pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Result<Answer, DbErr> {
     let scope = actor.scope(Permission::FiguresRead);
     if scope.is_empty() {
         return Ok(Answer::new());
@@ -230,7 +230,11 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
         [Clause::Chain(chain)] => narrow_member(&mut question.filter.chains, *chain),
         _ => false,
     };
-    if narrowed { (question, Scope::All) } else { (question, scope) }
+    if narrowed {
+        (question, Scope::All)
+    } else {
+        (question, scope)
+    }
 }
 
 fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId) -> bool {

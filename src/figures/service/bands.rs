@@ -68,13 +68,21 @@ fn threshold(percent: i64, level: Level, rates: &[(Prefecture, Counts)]) -> Thre
             .iter()
             .filter(|(_, counts)| {
                 let (share, needed) = (counts.at(level) * 100, least * counts.all);
-                if strictly { share > needed } else { share >= needed }
+                if strictly {
+                    share > needed
+                } else {
+                    share >= needed
+                }
             })
             .map(|(prefecture, _)| *prefecture)
             .collect()
     };
     let (above, at_least) = (reach(percent, true), reach(percent, false));
-    let next = if percent == 90 { Vec::new() } else { reach(percent + 10, false) };
+    let next = if percent == 90 {
+        Vec::new()
+    } else {
+        reach(percent + 10, false)
+    };
     let within: Vec<Prefecture> = at_least
         .iter()
         .filter(|prefecture| !next.contains(prefecture))
@@ -110,12 +118,9 @@ impl Bands {
     /// What the report prints: the greatest ten per cent that every prefecture exceeds, if that is 60 or
     /// more, then each band above it; else the bands from 60 per cent up; else how many exceed 50.
     pub fn sentence(&self, language: Language) -> String {
-        let all = self
-            .thresholds
-            .iter()
-            .find(|threshold| {
-                threshold.above == self.prefectures && threshold.percent >= WORTH_SAYING
-            });
+        let all = self.thresholds.iter().find(|threshold| {
+            threshold.above == self.prefectures && threshold.percent >= WORTH_SAYING
+        });
         let floor = all.map_or(WORTH_SAYING, |all| all.percent + 10);
         let upper: Vec<&Threshold> = self
             .thresholds
@@ -151,11 +156,7 @@ impl Bands {
             });
         }
         match language {
-            Language::Ja => format!(
-                "{}の申込割合は{}",
-                self.kind.label_ja(),
-                clauses.join("、")
-            ),
+            Language::Ja => format!("{}の申込割合は{}", self.kind.label_ja(), clauses.join("、")),
             Language::En => clauses.join(", "),
         }
     }

@@ -53,9 +53,8 @@ pub async fn differences(
     level: Level,
 ) -> Result<Difference, DbErr> {
     let scope = actor.scope(Permission::FiguresRead);
-    let counts = |side: &Side| {
-        side.is_some_and(|(cell, at)| at >= level && question.filter.passes(&cell))
-    };
+    let counts =
+        |side: &Side| side.is_some_and(|(cell, at)| at >= level && question.filter.passes(&cell));
     let mut difference = Difference::default();
     let moved = (question.as_of, question.known);
     // First what became known later of the same day …
@@ -66,9 +65,7 @@ pub async fn differences(
         }
     }
     // … then what happened until the other day, as known in the end.
-    for (before, after) in
-        differing(database.read(), (earlier.0, moved.1), moved, &scope).await?
-    {
+    for (before, after) in differing(database.read(), (earlier.0, moved.1), moved, &scope).await? {
         let slot = match (counts(&before), counts(&after)) {
             (false, true) => match before {
                 None => &mut difference.opened,
