@@ -2,6 +2,7 @@
 
 mod actor;
 mod name;
+pub mod organisation_names;
 mod scope;
 
 pub use actor::{Actor, Grant, Identity, Language, OrganisationKind, Permission, Role, allows};
