@@ -7,8 +7,10 @@
 //! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
+//! - [`mail`]: the outbox, its templates and transports
 
 pub mod app;
 pub mod auth;
 pub mod db;
 pub mod facility;
+pub mod mail;

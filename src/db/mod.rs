@@ -8,7 +8,7 @@ pub mod load;
 mod query;
 
 pub use connect::{Backend, Database, DatabaseSettings};
-pub use id::{ChangeId, EventId, FacilityId, OrganisationId, UserId};
+pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row, insert_rows};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
