@@ -9,8 +9,12 @@
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
 //! - [`mail`]: the outbox, its templates and transports
 
+pub mod api;
 pub mod app;
 pub mod auth;
+pub mod change;
 pub mod db;
 pub mod facility;
+pub mod figures;
 pub mod mail;
+pub mod milestone;

@@ -55,7 +55,6 @@ const UP: &[&str] = &[
     "CREATE INDEX idempotency_created_at ON idempotency (created_at)",
     "CREATE TABLE facility (
         id {id},
-        code TEXT NOT NULL,
         name TEXT NOT NULL,
         name_kana TEXT NOT NULL,
         postal_code TEXT NOT NULL,
@@ -64,7 +63,6 @@ const UP: &[&str] = &[
         email TEXT,
         search_text TEXT NOT NULL
     ) {strict}",
-    "CREATE UNIQUE INDEX facility_code_current ON facility (code)",
     "CREATE INDEX facility_kana ON facility (name_kana, id)",
     // n-grams of two characters, so that 薬局 is found without a scan, whatever the locale.
     "postgres:ALTER TABLE facility ADD COLUMN search_grams INTEGER[] NOT NULL DEFAULT '{}'",
@@ -124,6 +122,7 @@ const UP: &[&str] = &[
         ready_on {date},
         live_on {date}
     ) {strict}",
+    "CREATE UNIQUE INDEX facility_state_code ON facility_state (code)",
     "CREATE INDEX facility_state_place ON facility_state (prefecture, kind, code)",
     "CREATE INDEX facility_state_vendor ON facility_state (vendor_id, code)",
     "CREATE INDEX facility_state_chain ON facility_state (chain_id, code) WHERE chain_id <> 0",

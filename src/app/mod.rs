@@ -2,4 +2,4 @@
 
 pub mod clock;
 
-pub use clock::Clock;
+pub use clock::{Clock, civil_day};

@@ -267,6 +267,11 @@ impl Actor {
 
     /// The facilities over which the actor has this permission.
     pub fn scope(&self, permission: Permission) -> Scope {
+        self.scope_of(permission, |_| true)
+    }
+
+    /// The facilities over which the actor has this permission by a membership that fits.
+    pub fn scope_of(&self, permission: Permission, fits: impl Fn(&Grant) -> bool) -> Scope {
         if self.identity == Identity::System {
             return Scope::All;
         }
@@ -275,7 +280,7 @@ impl Actor {
         }
         self.grants
             .iter()
-            .filter(|grant| allows(grant.kind, grant.role, permission))
+            .filter(|grant| allows(grant.kind, grant.role, permission) && fits(grant))
             .map(Grant::reach)
             .fold(Scope::NONE, Scope::or)
     }
@@ -293,8 +298,7 @@ impl Actor {
         self.identity == Identity::System
             || (self.token_allows(permission)
                 && self.grants.iter().any(|grant| {
-                    grant.organisation == organisation
-                        && allows(grant.kind, grant.role, permission)
+                    grant.organisation == organisation && allows(grant.kind, grant.role, permission)
                 }))
     }
 
@@ -331,7 +335,7 @@ impl Grant {
             Kind::SupportContractor => Clause::Contractor(self.organisation),
             Kind::Chain => Clause::Chain(self.organisation),
             Kind::RegionalBureau => match self.bureau {
-                Some(bureau) => Clause::Prefectures(bureau.prefectures()),
+                Some(bureau) => Clause::Prefectures(bureau.prefectures().collect()),
                 None => return Scope::NONE,
             },
             Kind::Facility => match self.facility {

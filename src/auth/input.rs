@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// RFC 5321 allows a path of 256 octets with its brackets.
@@ -13,7 +14,7 @@ const MOST_NAME_CHARACTERS: usize = 200;
 const MOST_NOTE_CHARACTERS: usize = 500;
 
 /// What is wrong with one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flaw {
     /// Nothing was given where something is needed.
     Missing,
@@ -35,18 +36,70 @@ pub enum Flaw {
     InstitutionCode,
 }
 
+/// The fields of inputs that are checked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// `email`
+    Email,
+    /// `name`
+    Name,
+    /// `nameKana`
+    NameKana,
+    /// `password`
+    Password,
+    /// `newPassword`
+    NewPassword,
+    /// `kind`
+    Kind,
+    /// `bureau`
+    Bureau,
+    /// `permissions`
+    Permissions,
+    /// `expiresAt`
+    ExpiresAt,
+    /// `code`
+    Code,
+    /// `identityCheck`
+    IdentityCheck,
+    /// `facilityIds`
+    FacilityIds,
+    /// `organisation`
+    Organisation,
+}
+
+impl Field {
+    /// The name as the API has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Name => "name",
+            Self::NameKana => "nameKana",
+            Self::Password => "password",
+            Self::NewPassword => "newPassword",
+            Self::Kind => "kind",
+            Self::Bureau => "bureau",
+            Self::Permissions => "permissions",
+            Self::ExpiresAt => "expiresAt",
+            Self::Code => "code",
+            Self::IdentityCheck => "identityCheck",
+            Self::FacilityIds => "facilityIds",
+            Self::Organisation => "organisation",
+        }
+    }
+}
+
 /// A flaw and the input field that has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputError {
-    /// The field of the input as the API names it.
-    pub field: &'static str,
+    /// Which field.
+    pub field: Field,
     /// What is wrong with it.
     pub flaw: Flaw,
 }
 
 impl Flaw {
     /// Says where the flaw is.
-    pub fn at(self, field: &'static str) -> InputError {
+    pub fn at(self, field: Field) -> InputError {
         InputError { field, flaw: self }
     }
 }

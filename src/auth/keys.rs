@@ -266,7 +266,8 @@ fn encoding_key(seed: &[u8]) -> EncodingKey {
 }
 
 fn public_key(seed: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let invalid = || jsonwebtoken::errors::Error::from(jsonwebtoken::errors::ErrorKind::InvalidEddsaKey);
+    let invalid =
+        || jsonwebtoken::errors::Error::from(jsonwebtoken::errors::ErrorKind::InvalidEddsaKey);
     let jwk = Jwk::from_encoding_key(&encoding_key(seed), Algorithm::EdDSA)?;
     match jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(pair) => URL_SAFE_NO_PAD

@@ -193,11 +193,7 @@ impl Passwords {
         let outdated = Params::try_from(&parsed).is_ok_and(|params| self.is_weaker(&params));
         let hasher = self.hasher();
         let same = self
-            .run(move || {
-                hasher
-                    .verify_password(password.as_bytes(), &parsed)
-                    .is_ok()
-            })
+            .run(move || hasher.verify_password(password.as_bytes(), &parsed).is_ok())
             .await?;
         Ok(match (same && known, outdated) {
             (false, _) => Verdict::Wrong,
@@ -301,7 +297,9 @@ mod tests {
         let passwords = Passwords::new(CHEAP, 1, 8).unwrap();
         let new = NewPassword::parse("correct horse 42", &email()).unwrap();
         let hash = passwords.hash(&new).await.unwrap();
-        let verdict = passwords.verify("ｃｏｒｒｅｃｔ horse ４２", Some(&hash)).await;
+        let verdict = passwords
+            .verify("ｃｏｒｒｅｃｔ horse ４２", Some(&hash))
+            .await;
         assert_eq!(verdict.unwrap(), Verdict::Right);
         let verdict = passwords.verify("correct horse 43", Some(&hash)).await;
         assert_eq!(verdict.unwrap(), Verdict::Wrong);
@@ -334,6 +332,9 @@ mod tests {
         let passwords = Passwords::new(PasswordCost::default(), 1, 1).unwrap();
         let new = NewPassword::parse("correct horse 42", &email()).unwrap();
         let hash = passwords.hash(&new).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
     }
 }

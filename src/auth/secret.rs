@@ -33,6 +33,12 @@ const CLAIM_SECRET_GROUP: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);
 
+impl std::fmt::Debug for SecretHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SecretHash")
+    }
+}
+
 impl SecretHash {
     /// Hashes a secret.
     pub fn of(secret: &str) -> Self {

@@ -6,11 +6,14 @@ mod connect;
 mod id;
 pub mod load;
 mod query;
+pub mod search;
+mod table;
 
 pub use connect::{Backend, Database, DatabaseSettings};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
-pub use query::{Query, Row, insert_rows};
+pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+pub use table::{Column, Table, Values};
 
 /// Is this error a violated unique constraint? Both databases say so in their own words.
 pub fn is_unique_violation(error: &DbErr) -> bool {

@@ -3,6 +3,8 @@
 
 use sea_orm::{ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, TryGetable, Value};
 
+use super::Backend;
+
 /// SQL with its bound values.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -50,6 +52,63 @@ impl Query {
             self.bind(value);
         }
         self
+    }
+
+    /// Appends "is one of these ids", as one parameter whatever their number.
+    pub fn bind_ids(&mut self, backend: Backend, ids: impl IntoIterator<Item = i64>) -> &mut Self {
+        match backend {
+            Backend::Postgres => {
+                let ids: Vec<i64> = ids.into_iter().collect();
+                self.push(" = ANY(").bind(ids).push(")")
+            }
+            Backend::Sqlite => {
+                let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+                self.push(" IN (SELECT value FROM json_each(")
+                    .bind(format!("[{}]", ids.join(",")))
+                    .push("))")
+            }
+        }
+    }
+
+    /// Appends "is one of these texts", as one parameter whatever their number.
+    pub fn bind_texts(&mut self, backend: Backend, texts: Vec<String>) -> &mut Self {
+        match backend {
+            Backend::Postgres => self.push(" = ANY(").bind(texts).push(")"),
+            Backend::Sqlite => {
+                let list = serde_json::Value::from(texts).to_string();
+                self.push(" IN (SELECT value FROM json_each(")
+                    .bind(list)
+                    .push("))")
+            }
+        }
+    }
+
+    /// Appends a table of pairs, with the columns `id` and `day`.
+    pub fn bind_pairs(
+        &mut self,
+        backend: Backend,
+        pairs: &[(i64, chrono::NaiveDate)],
+    ) -> &mut Self {
+        match backend {
+            Backend::Postgres => {
+                let ids: Vec<i64> = pairs.iter().map(|(id, _)| *id).collect();
+                let days: Vec<chrono::NaiveDate> = pairs.iter().map(|(_, day)| *day).collect();
+                self.push("unnest(")
+                    .bind(ids)
+                    .push("::bigint[], ")
+                    .bind(days)
+                    .push("::date[]) AS pairs (id, day)")
+            }
+            Backend::Sqlite => {
+                let list: Vec<String> = pairs
+                    .iter()
+                    .map(|(id, day)| format!("[{id},\"{day}\"]"))
+                    .collect();
+                self.push("(SELECT value ->> 0 AS id, value ->> 1 AS day FROM json_each(")
+                    .bind(format!("[{}]", list.join(",")))
+                    .push(")) AS pairs")
+            }
+        }
     }
 
     /// The number of values bound so far.
@@ -101,6 +160,7 @@ impl Query {
 }
 
 /// Reads a row's columns from left to right.
+#[derive(Clone)]
 pub struct Row<'a> {
     row: &'a QueryResult,
     next: usize,
@@ -124,30 +184,4 @@ impl<'a> Row<'a> {
         self.next += columns;
         self
     }
-}
-
-/// SQLite takes at most 32,766 parameters in a statement, PostgreSQL 65,535.
-const MOST_PARAMETERS: usize = 32_000;
-/// More rows than this in one statement make it slower to plan than it saves in round trips.
-const MOST_ROWS: usize = 500;
-
-/// Inserts rows by as few statements as the databases' limits allow.
-pub async fn insert_rows(
-    connection: &impl ConnectionTrait,
-    table: &str,
-    columns: &[&str],
-    rows: Vec<Vec<Value>>,
-) -> Result<(), DbErr> {
-    let head = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    let most = (MOST_PARAMETERS / columns.len().max(1)).clamp(1, MOST_ROWS);
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let mut query = Query::new(head.clone());
-        for (position, row) in rows.by_ref().take(most).enumerate() {
-            query.push(if position > 0 { ", (" } else { "(" });
-            query.bind_all(row).push(")");
-        }
-        query.execute(connection).await?;
-    }
-    Ok(())
 }

@@ -105,7 +105,13 @@ async fn deliver(
     };
     let error = result.err().map(|error| shortened(&error.to_string()));
     if let Some(error) = &error {
-        tracing::warn!(mail = mail.id, attempts = mail.attempts, ?state, error, "mail not sent");
+        tracing::warn!(
+            mail = mail.id,
+            attempts = mail.attempts,
+            ?state,
+            error,
+            "mail not sent"
+        );
     }
     match state {
         MailState::Queued | MailState::Uncertain => {
@@ -140,8 +146,8 @@ fn compose(sender: &Sender, mail: &LeasedMail) -> Result<Message, String> {
     let template = Template::from_name(&mail.template)
         .ok_or_else(|| format!("no template is called {}", mail.template))?;
     let variables = serde_json::from_str(&mail.content).map_err(|error| error.to_string())?;
-    let letter = template::render(template, mail.language, &variables)
-        .map_err(|error| error.to_string())?;
+    let letter =
+        template::render(template, mail.language, &variables).map_err(|error| error.to_string())?;
     let recipient: Mailbox = mail
         .recipient
         .parse()

@@ -86,7 +86,10 @@ pub fn render(
     language: Language,
     variables: &serde_json::Value,
 ) -> Result<Letter, minijinja::Error> {
-    let text = ENVIRONMENT.render_str(template.source(language), variables)?;
+    let text = ENVIRONMENT.render_str(
+        template.source(language),
+        minijinja::Value::from_serialize(variables),
+    )?;
     let (subject, body) = text.split_once('\n').unwrap_or((&text, ""));
     Ok(Letter {
         subject: subject.trim().to_owned(),

@@ -19,7 +19,8 @@ pub struct CallingUser {
     pub grants: Vec<Grant>,
 }
 
-const CALLING_USER: &str = "SELECT u.language, m.organisation_id, m.role, o.kind, o.bureau, o.facility_id
+const CALLING_USER: &str =
+    "SELECT u.language, m.organisation_id, m.role, o.kind, o.bureau, o.facility_id
      FROM session s
      JOIN user_account u ON u.id = s.user_id
      LEFT JOIN membership m ON m.user_id = u.id

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::db::{FacilityId, Query, Row};
+use crate::db::{Database, FacilityId, Query, Row};
 
 /// A facility as its letter names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub async fn facility_by_code(
     code: &str,
 ) -> Result<Option<LetterFacility>, DbErr> {
     Query::with(
-        "SELECT f.id, f.code, f.name, f.name_kana FROM facility_code c
-         JOIN facility f ON f.id = c.facility_id WHERE c.code = $1",
+        "SELECT f.id, s.code, f.name, f.name_kana FROM facility_code c
+         JOIN facility f ON f.id = c.facility_id
+         JOIN facility_state s ON s.facility_id = f.id
+         WHERE c.code = $1",
         [code.into()],
     )
     .one(connection)
@@ -47,14 +49,15 @@ pub async fn facility_by_code(
 /// The facilities of these ids, in the order of ids; unknown ids are left out. Letters go to any facility
 /// of the registry, so this is only for those who export them.
 pub async fn facilities_for_letters(
+    db: &Database,
     connection: &impl ConnectionTrait,
     ids: &[FacilityId],
 ) -> Result<Vec<LetterFacility>, DbErr> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut query = Query::new("SELECT id, code, name, name_kana FROM facility WHERE id IN (");
-    query.bind_all(ids.iter().copied());
-    query.push(") ORDER BY id");
+    let mut query = Query::new(
+        "SELECT f.id, s.code, f.name, f.name_kana FROM facility f
+         JOIN facility_state s ON s.facility_id = f.id WHERE f.id",
+    );
+    query.bind_ids(db.backend(), ids.iter().map(|id| id.0));
+    query.push(" ORDER BY f.id");
     query.all(connection).await?.iter().map(read).collect()
 }

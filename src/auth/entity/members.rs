@@ -104,12 +104,7 @@ pub async fn membership_visible_to(
     query.push(" AND m.user_id = ");
     query.bind(user);
     restrict(&mut query, actor);
-    query
-        .one(connection)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    query.one(connection).await?.as_ref().map(read).transpose()
 }
 
 /// A page of an organisation's members, as far as the actor may see them.
@@ -194,7 +189,10 @@ pub async fn lock_members(
     organisation: OrganisationId,
 ) -> Result<(), DbErr> {
     Query::with(
-        format!("SELECT id FROM organisation WHERE id = $1{}", db.for_update()),
+        format!(
+            "SELECT id FROM organisation WHERE id = $1{}",
+            db.for_update()
+        ),
         [organisation.into()],
     )
     .one(connection)

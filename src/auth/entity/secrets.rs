@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use super::role_of;
 use crate::{
     auth::{Role, secret::SecretHash},
-    db::{Database, FacilityId, OrganisationId, Query, Row, UserId, insert_rows},
+    db::{Column, Database, FacilityId, OrganisationId, Query, Row, Table, UserId, Values},
 };
 
 /// What a one-time secret is good for. Codes are stored.
@@ -95,7 +95,8 @@ impl SecretNew<'_> {
     }
 }
 
-const COLUMNS: &str = "id, secret_hash, user_id, organisation_id, facility_id, email, role, failures";
+const COLUMNS: &str =
+    "id, secret_hash, user_id, organisation_id, facility_id, email, role, failures";
 
 fn read(row: &QueryResult) -> Result<OneTimeSecret, DbErr> {
     let mut row = Row::new(row);
@@ -111,30 +112,34 @@ fn read(row: &QueryResult) -> Result<OneTimeSecret, DbErr> {
     })
 }
 
+const ONE_TIME_SECRET: Table = Table {
+    name: "one_time_secret",
+    columns: &[
+        ("purpose", Column::Code),
+        ("secret_hash", Column::Bytes),
+        ("user_id", Column::Big),
+        ("organisation_id", Column::Big),
+        ("facility_id", Column::Big),
+        ("email", Column::Text),
+        ("role", Column::Code),
+        ("created_by", Column::Big),
+        ("created_at", Column::Instant),
+        ("expires_at", Column::Instant),
+        ("failures", Column::Int),
+    ],
+};
+
 /// Adds secrets.
 pub async fn insert_secrets(
     connection: &impl ConnectionTrait,
     new: &[SecretNew<'_>],
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
-    let columns = [
-        "purpose",
-        "secret_hash",
-        "user_id",
-        "organisation_id",
-        "facility_id",
-        "email",
-        "role",
-        "created_by",
-        "created_at",
-        "expires_at",
-        "failures",
-    ];
     let rows = new.iter().map(|new| write(new, now)).collect();
-    insert_rows(connection, "one_time_secret", &columns, rows).await
+    ONE_TIME_SECRET.insert(connection, rows).await
 }
 
-fn write(new: &SecretNew<'_>, now: DateTime<Utc>) -> Vec<Value> {
+fn write(new: &SecretNew<'_>, now: DateTime<Utc>) -> Values {
     vec![
         new.purpose.code().into(),
         new.hash.to_bytes().into(),
@@ -162,11 +167,7 @@ pub async fn live_secret_by_hash(
             "SELECT {COLUMNS} FROM one_time_secret
              WHERE secret_hash = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3"
         ),
-        [
-            hash.to_bytes().into(),
-            purpose.code().into(),
-            now.into(),
-        ],
+        [hash.to_bytes().into(), purpose.code().into(), now.into()],
     )
     .one(connection)
     .await?

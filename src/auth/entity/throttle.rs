@@ -43,10 +43,7 @@ pub async fn count_attempt(
 }
 
 /// Takes back one attempt: it was no guess after all.
-pub async fn forgive_attempt(
-    connection: &impl ConnectionTrait,
-    bucket: &str,
-) -> Result<(), DbErr> {
+pub async fn forgive_attempt(connection: &impl ConnectionTrait, bucket: &str) -> Result<(), DbErr> {
     Query::with(
         "UPDATE login_throttle SET attempts = attempts - 1 WHERE bucket = $1 AND attempts > 0",
         [bucket.into()],
@@ -58,9 +55,12 @@ pub async fn forgive_attempt(
 
 /// Begins to count anew: the account's owner has come in.
 pub async fn reset(connection: &impl ConnectionTrait, bucket: &str) -> Result<(), DbErr> {
-    Query::with("DELETE FROM login_throttle WHERE bucket = $1", [bucket.into()])
-        .execute(connection)
-        .await?;
+    Query::with(
+        "DELETE FROM login_throttle WHERE bucket = $1",
+        [bucket.into()],
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -179,7 +179,11 @@ pub async fn record_use(
     Query::with(
         "UPDATE service_token SET last_used_at = $1
          WHERE id = $2 AND (last_used_at IS NULL OR last_used_at <= $3)",
-        [used_at.into(), id.into(), (used_at - no_oftener_than).into()],
+        [
+            used_at.into(),
+            id.into(),
+            (used_at - no_oftener_than).into(),
+        ],
     )
     .execute(connection)
     .await?;

@@ -4,11 +4,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, finish,
+    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, conclude,
     problem::{Flaws, refusals},
-    record_change,
+    record_change, record_write,
     throttle::Attempt,
 };
 use crate::{
@@ -21,10 +22,11 @@ use crate::{
             secrets::{self, Holder, Purpose, SecretNew},
             throttle as attempts,
         },
-        input::{EmailAddress, Flaw, InputError, Name},
+        input::{EmailAddress, Field, Flaw, InputError, Name},
         password::NewPassword,
         secret::{self, SecretHash},
     },
+    change::Writer,
     db::{FacilityId, OrganisationId, UserId, is_unique_violation},
 };
 
@@ -40,12 +42,10 @@ const CODE_DIGITS: usize = 10;
 pub struct FacilityClaimSecretsExport {
     /// At most [`MOST_LETTERS`].
     pub facilities: Vec<FacilityId>,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 /// What is printed on one letter.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ClaimSecret {
     /// The facility.
     pub facility: FacilityId,
@@ -53,7 +53,8 @@ pub struct ClaimSecret {
     pub code: String,
     /// Its name.
     pub name: String,
-    /// `XXXX-XXXX-XXXX`, shown once; none on a dry run.
+    /// `XXXX-XXXX-XXXX`, shown once; none on a dry run or for a repeated request.
+    #[serde(skip)]
     pub secret: Option<String>,
     /// When it is over.
     pub expires_at: DateTime<Utc>,
@@ -118,21 +119,33 @@ impl AuthService {
     /// Makes secrets for letters, in the order of the input. A new one replaces the facility's old one.
     pub async fn export_claim_secrets(
         &self,
-        actor: &Actor,
+        writer: &Writer<'_>,
         input: &FacilityClaimSecretsExport,
     ) -> Result<Vec<ClaimSecret>, Failure<ExportRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_export(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_export(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &FacilityClaimSecretsExport,
+    ) -> Result<Vec<ClaimSecret>, Failure<ExportRefusal>> {
+        let actor = writer.actor;
         if !actor.may(Permission::AccountsHelp) {
             return Err(Failure::refused(ExportRefusal::Forbidden));
         }
         let many = input.facilities.len();
         if many == 0 || many > MOST_LETTERS {
-            let flaw = Flaw::OutOfRange.at("facilityIds");
+            let flaw = Flaw::OutOfRange.at(Field::FacilityIds);
             return Err(Failure::refused(flaw));
         }
-        let transaction = self.db.begin().await?;
         let now = self.clock.now();
         let expires_at = now + LETTER_LASTS;
-        let known = facilities::facilities_for_letters(&transaction, &input.facilities).await?;
+        let known =
+            facilities::facilities_for_letters(&self.db, transaction, &input.facilities).await?;
         let facilities = in_input_order(&input.facilities, &known)?;
         let letters: Vec<ClaimSecret> = facilities
             .iter()
@@ -157,16 +170,12 @@ impl AuthService {
                 )
             })
             .collect();
-        secrets::insert_secrets(&transaction, &new, now).await?;
-        let reason = format!("{many} letters");
-        let audit = Audit {
-            operation: "facilityClaimSecretsExport",
-            organisation: actor.acting_for(Permission::AccountsHelp),
-            reason: Some(&reason),
-        };
-        record_change(&transaction, actor, &audit, now).await?;
-        finish(transaction, input.dry_run).await?;
-        Ok(if input.dry_run {
+        secrets::insert_secrets(transaction, &new, now).await?;
+        let audit = Audit::of("facilityClaimSecretsExport")
+            .in_name_of(actor.acting_for(Permission::AccountsHelp))
+            .about(format!("{many} letters"));
+        record_write(transaction, writer, audit).await?;
+        Ok(if writer.dry_run {
             letters.into_iter().map(without_secret).collect()
         } else {
             letters
@@ -177,14 +186,14 @@ impl AuthService {
     pub async fn claim_facility_account(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         input: &FacilityAccountClaim,
     ) -> Result<ClaimedAccount, Failure<ClaimRefusal>> {
         let invalid = || Failure::refused(ClaimRefusal::SecretInvalid);
         let mut flaws = Flaws::default();
-        let code = flaws.keep("code", folded_code(&input.code));
-        let email = flaws.keep("email", EmailAddress::parse(&input.email));
-        let name = flaws.keep("name", Name::parse(&input.name));
+        let code = flaws.keep(Field::Code, folded_code(&input.code));
+        let email = flaws.keep(Field::Email, EmailAddress::parse(&input.email));
+        let name = flaws.keep(Field::Name, Name::parse(&input.name));
         let (Some(code), Some(email), Some(name)) = (code, email, name) else {
             return Err(flaws.refuse());
         };
@@ -199,8 +208,9 @@ impl AuthService {
             .ok_or_else(invalid)?;
         let owner = match accounts::account_by_email(self.db.read(), &email).await? {
             Some(_) => {
-                let account = self.prove(&email, &input.password, origin).await;
-                Owner::Existing(account.map_err(|failure: Failure<ClaimRefusal>| failure)?.user.id)
+                let account: Result<_, Failure<ClaimRefusal>> =
+                    self.prove(&email, &input.password, origin).await;
+                Owner::Existing(account?.user.id)
             }
             None => self.new_owner(actor, input, email.clone(), name).await?,
         };
@@ -212,8 +222,7 @@ impl AuthService {
         }
         let user = insert_owner(&transaction, owner, now).await?;
         let organisation = own_organisation(&transaction, &facility, now).await?;
-        match members::insert_membership(&transaction, organisation, user, Role::Admin, now).await
-        {
+        match members::insert_membership(&transaction, organisation, user, Role::Admin, now).await {
             Ok(()) => {}
             Err(error) if is_unique_violation(&error) => {
                 return Err(Failure::refused(ClaimRefusal::AlreadyMember));
@@ -222,12 +231,9 @@ impl AuthService {
         }
         attempts::reset(&transaction, &Attempt::Claim.account(&code)).await?;
         let session = self.begin_session(&transaction, user, now).await?;
-        let audit = Audit {
-            organisation: Some(organisation),
-            ..Audit::of("facilityAccountClaim")
-        };
+        let audit = Audit::of("facilityAccountClaim").in_name_of(organisation);
         let author = super::as_user(user, actor.language);
-        record_change(&transaction, &author, &audit, now).await?;
+        record_change(&transaction, &author, origin, audit, now).await?;
         transaction.commit().await?;
         Ok(ClaimedAccount {
             user,
@@ -245,7 +251,7 @@ impl AuthService {
     ) -> Result<Owner, Failure<ClaimRefusal>> {
         let mut flaws = Flaws::default();
         let parsed = NewPassword::parse(&input.password, &email);
-        let Some(password) = flaws.keep("password", parsed) else {
+        let Some(password) = flaws.keep(Field::Password, parsed) else {
             return Err(flaws.refuse());
         };
         Ok(Owner::New {

@@ -2,11 +2,13 @@
 //! it joins, either with a new account or with the account that the address has already.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::DatabaseTransaction;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, finish, in_japan,
+    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, conclude, in_japan,
     problem::{Flaws, refusals},
-    record_change,
+    record_change, record_write,
     recovery::is_official,
 };
 use crate::{
@@ -17,11 +19,12 @@ use crate::{
             members,
             secrets::{self, OneTimeSecret, Purpose, SecretNew},
         },
-        input::{EmailAddress, InputError, Name},
+        input::{EmailAddress, Field, InputError, Name},
         password::NewPassword,
         secret::{self, SecretHash},
     },
-    db::{OrganisationId, UserId, is_unique_violation},
+    change::Writer,
+    db::{DbErr, OrganisationId, UserId, is_unique_violation},
     mail::{Envelope, Template, enqueue},
 };
 
@@ -39,15 +42,13 @@ pub struct MemberInvite {
     pub role: Role,
     /// The language of the mail; the actor's if not given.
     pub language: Option<Language>,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 /// An invitation that was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
     /// The organisation to join.
-    pub organisation: Organisation,
+    pub organisation: OrganisationId,
     /// The address that the mail goes to.
     pub email: String,
     /// The role in the organisation.
@@ -124,37 +125,47 @@ impl AuthService {
     /// organisations invites the first administrator of one that has none.
     pub async fn invite_member(
         &self,
-        actor: &Actor,
+        writer: &Writer<'_>,
         input: &MemberInvite,
     ) -> Result<Invitation, Failure<InviteRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_invite(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_invite(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &MemberInvite,
+    ) -> Result<Invitation, Failure<InviteRefusal>> {
+        let actor = writer.actor;
         let organisation =
-            accounts::organisation_visible_to(self.db.read(), actor, input.organisation)
+            accounts::organisation_visible_to(transaction, actor, input.organisation)
                 .await?
                 .ok_or_else(|| Failure::refused(InviteRefusal::OrganisationNotFound))?;
-        self.check_may_invite(actor, &organisation, input.role)
-            .await?;
+        check_may_invite(transaction, actor, &organisation, input.role).await?;
         let mut flaws = Flaws::default();
-        let Some(email) = flaws.keep("email", EmailAddress::parse(&input.email)) else {
+        let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(&input.email)) else {
             return Err(flaws.refuse());
         };
 
         let secret = secret::link();
-        let transaction = self.db.begin().await?;
         let now = self.clock.now();
         let expires_at = now + INVITATION_LASTS;
-        if members::is_member_by_email(&transaction, organisation.id, email.as_str()).await? {
+        if members::is_member_by_email(transaction, organisation.id, email.as_str()).await? {
             return Err(Failure::refused(InviteRefusal::AlreadyMember));
         }
         let day = TimeDelta::days(1);
         if !self
-            .may_mail(&transaction, "invitation", email.as_str(), day)
+            .may_mail(transaction, "invitation", email.as_str(), day)
             .await?
         {
             return Err(Failure::refused(RetryAfter {
                 seconds: day.num_seconds(),
             }));
         }
-        secrets::expire_invitations(&transaction, organisation.id, email.as_str(), now).await?;
+        secrets::expire_invitations(transaction, organisation.id, email.as_str(), now).await?;
         let new = SecretNew {
             organisation: Some(organisation.id),
             email: Some(email.as_str()),
@@ -162,63 +173,34 @@ impl AuthService {
             created_by: actor.user(),
             ..SecretNew::new(Purpose::Invitation, SecretHash::of(&secret), expires_at)
         };
-        secrets::insert_secrets(&transaction, &[new], now).await?;
+        secrets::insert_secrets(transaction, &[new], now).await?;
         let envelope = Envelope {
             recipient: email.as_str(),
             language: input.language.unwrap_or(actor.language),
             template: Template::Invitation,
             variables: serde_json::json!({
                 "organisation": organisation.name,
-                "inviter": self.name_of(actor).await?,
+                "inviter": name_of(transaction, actor).await?,
                 "link": self.link("invitation", &secret),
                 "expires_at": in_japan(expires_at),
             }),
         };
-        enqueue(&transaction, &envelope, now).await?;
-        let audit = Audit {
-            organisation: Some(organisation.id),
-            ..Audit::of("memberInvite")
-        };
-        record_change(&transaction, actor, &audit, now).await?;
-        finish(transaction, input.dry_run).await?;
+        enqueue(transaction, &envelope, now).await?;
+        let audit = Audit::of("memberInvite").in_name_of(organisation.id);
+        record_write(transaction, writer, audit).await?;
         Ok(Invitation {
-            organisation,
+            organisation: organisation.id,
             email: email.as_str().to_owned(),
             role: input.role,
             expires_at,
         })
     }
 
-    async fn check_may_invite(
-        &self,
-        actor: &Actor,
-        organisation: &Organisation,
-        role: Role,
-    ) -> Result<(), Failure<InviteRefusal>> {
-        if actor.may_in(organisation.id, Permission::MembersManage) {
-            return Ok(());
-        }
-        let is_first = role == Role::Admin
-            && members::other_admins(self.db.read(), organisation.id, None).await? == 0;
-        if is_first && may_create(actor, organisation.kind) {
-            return Ok(());
-        }
-        Err(Failure::refused(InviteRefusal::Forbidden))
-    }
-
-    async fn name_of(&self, actor: &Actor) -> Result<String, crate::db::DbErr> {
-        let account = match actor.user() {
-            Some(user) => accounts::account_by_id(self.db.read(), user).await?,
-            None => None,
-        };
-        Ok(account.map_or_else(|| "Kaitsu".to_owned(), |account| account.user.name))
-    }
-
     /// Joins the organisation of an invitation.
     pub async fn accept_invitation(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         input: &InvitationAccept,
     ) -> Result<AcceptedInvitation, Failure<InviteRefusal>> {
         let invalid = || Failure::refused(InviteRefusal::SecretInvalid);
@@ -233,9 +215,12 @@ impl AuthService {
         match accounts::account_by_email(self.db.read(), &email).await? {
             Some(account) => {
                 self.prove_owner(actor, origin, &account, &input.by).await?;
-                self.join(&invitation, account.user.id).await
+                self.join(origin, &invitation, account.user.id).await
             }
-            None => self.join_anew(actor, &invitation, &email, &input.by).await,
+            None => {
+                self.join_anew(actor, origin, &invitation, &email, &input.by)
+                    .await
+            }
         }
     }
 
@@ -243,7 +228,7 @@ impl AuthService {
     async fn prove_owner(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         account: &Account,
         by: &Acceptance,
     ) -> Result<(), Failure<InviteRefusal>> {
@@ -265,11 +250,14 @@ impl AuthService {
 
     async fn join(
         &self,
+        origin: &Origin,
         invitation: &OneTimeSecret,
         user: UserId,
     ) -> Result<AcceptedInvitation, Failure<InviteRefusal>> {
         let transaction = self.db.begin().await?;
-        let organisation = self.take_place(&transaction, invitation, user).await?;
+        let organisation = self
+            .take_place(&transaction, origin, invitation, user)
+            .await?;
         transaction.commit().await?;
         Ok(AcceptedInvitation {
             user,
@@ -282,6 +270,7 @@ impl AuthService {
     async fn join_anew(
         &self,
         actor: &Actor,
+        origin: &Origin,
         invitation: &OneTimeSecret,
         email: &EmailAddress,
         by: &Acceptance,
@@ -295,8 +284,8 @@ impl AuthService {
             return Err(Failure::refused(InviteRefusal::InvalidCredentials));
         };
         let mut flaws = Flaws::default();
-        let name = flaws.keep("name", Name::parse(name));
-        let password = flaws.keep("password", NewPassword::parse(password, email));
+        let name = flaws.keep(Field::Name, Name::parse(name));
+        let password = flaws.keep(Field::Password, NewPassword::parse(password, email));
         let (Some(name), Some(password)) = (name, password) else {
             return Err(flaws.refuse());
         };
@@ -317,7 +306,9 @@ impl AuthService {
             }
             Err(error) => return Err(error.into()),
         };
-        let organisation = self.take_place(&transaction, invitation, user).await?;
+        let organisation = self
+            .take_place(&transaction, origin, invitation, user)
+            .await?;
         let session = self.begin_session(&transaction, user, now).await?;
         transaction.commit().await?;
         Ok(AcceptedInvitation {
@@ -330,7 +321,8 @@ impl AuthService {
     /// Uses the invitation up and adds the membership that it promised.
     async fn take_place(
         &self,
-        transaction: &sea_orm::DatabaseTransaction,
+        transaction: &DatabaseTransaction,
+        origin: &Origin,
         invitation: &OneTimeSecret,
         user: UserId,
     ) -> Result<OrganisationId, Failure<InviteRefusal>> {
@@ -348,14 +340,36 @@ impl AuthService {
             }
             Err(error) => return Err(error.into()),
         }
-        let audit = Audit {
-            organisation: Some(organisation),
-            ..Audit::of("invitationAccept")
-        };
+        let audit = Audit::of("invitationAccept").in_name_of(organisation);
         let author = super::as_user(user, Language::default());
-        record_change(transaction, &author, &audit, now).await?;
+        record_change(transaction, &author, origin, audit, now).await?;
         Ok(organisation)
     }
+}
+
+async fn check_may_invite(
+    transaction: &DatabaseTransaction,
+    actor: &Actor,
+    organisation: &Organisation,
+    role: Role,
+) -> Result<(), Failure<InviteRefusal>> {
+    if actor.may_in(organisation.id, Permission::MembersManage) {
+        return Ok(());
+    }
+    let is_first = role == Role::Admin
+        && members::other_admins(transaction, organisation.id, None).await? == 0;
+    if is_first && may_create(actor, organisation.kind) {
+        return Ok(());
+    }
+    Err(Failure::refused(InviteRefusal::Forbidden))
+}
+
+async fn name_of(transaction: &DatabaseTransaction, actor: &Actor) -> Result<String, DbErr> {
+    let account = match actor.user() {
+        Some(user) => accounts::account_by_id(transaction, user).await?,
+        None => None,
+    };
+    Ok(account.map_or_else(|| "Kaitsu".to_owned(), |account| account.user.name))
 }
 
 /// May the actor create organisations of this kind? Those that see the whole nation are the ministry's

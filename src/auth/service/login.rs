@@ -71,7 +71,7 @@ impl AuthService {
     pub async fn log_in(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         input: &LogIn,
     ) -> Result<SessionTokens, Failure<LogInRefusal>> {
         let Ok(email) = EmailAddress::parse(&input.email) else {
@@ -83,11 +83,20 @@ impl AuthService {
         if !still_stands(&self.db, &transaction, &account).await? {
             return Err(Failure::refused(LogInRefusal::InvalidCredentials));
         }
-        let tokens = self.begin_session(&transaction, account.user.id, now).await?;
+        let tokens = self
+            .begin_session(&transaction, account.user.id, now)
+            .await?;
         self.forgive_attempt(&transaction, Attempt::LogIn, email.as_str(), origin.address)
             .await?;
         let author = as_user(account.user.id, actor.language);
-        record_change(&transaction, &author, &Audit::of("sessionCreate"), now).await?;
+        record_change(
+            &transaction,
+            &author,
+            origin,
+            Audit::of("sessionCreate"),
+            now,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(tokens)
     }
@@ -98,7 +107,7 @@ impl AuthService {
         &self,
         email: &EmailAddress,
         password: &str,
-        origin: Origin,
+        origin: &Origin,
     ) -> Result<Account, Failure<R>>
     where
         R: From<RetryAfter> + From<Busy> + From<LogInRefusal>,
@@ -110,9 +119,9 @@ impl AuthService {
             .as_ref()
             .and_then(|account| account.password_hash.as_deref());
         let verdict = self.passwords.verify(password, stored).await?;
-        let Some(account) = account.filter(|account| {
-            verdict != Verdict::Wrong && account.is_enabled()
-        }) else {
+        let Some(account) =
+            account.filter(|account| verdict != Verdict::Wrong && account.is_enabled())
+        else {
             return Err(Failure::refused(LogInRefusal::InvalidCredentials));
         };
         if verdict == Verdict::RightButOutdated {
@@ -138,18 +147,25 @@ impl AuthService {
     pub async fn refresh(
         &self,
         actor: &Actor,
+        origin: &Origin,
         refresh_token: &str,
     ) -> Result<SessionTokens, Failure<RefreshRefusal>> {
         let hash = SecretHash::of(refresh_token);
         let transaction = self.db.begin().await?;
         let now = self.clock.now();
         let Some(taken) = sessions::take_refresh_token(&transaction, hash, now).await? else {
-            self.end_reused(&transaction, hash, actor.language, now).await?;
+            self.end_reused(&transaction, hash, actor.language, origin)
+                .await?;
             transaction.commit().await?;
             return Err(Failure::refused(RefreshRefusal::SessionEnded));
         };
         let tokens = self
-            .next_tokens(&transaction, taken.user, taken.session, taken.session_expires_at)
+            .next_tokens(
+                &transaction,
+                taken.user,
+                taken.session,
+                taken.session_expires_at,
+            )
             .await?;
         transaction.commit().await?;
         Ok(tokens)
@@ -161,8 +177,9 @@ impl AuthService {
         transaction: &DatabaseTransaction,
         hash: SecretHash,
         language: Language,
-        now: DateTime<Utc>,
+        origin: &Origin,
     ) -> Result<(), DbErr> {
+        let now = self.clock.now();
         let Some((session, user, true)) =
             sessions::session_of_refresh_token(transaction, hash).await?
         else {
@@ -170,11 +187,8 @@ impl AuthService {
         };
         if sessions::revoke_session(transaction, session, Ending::Reused, now).await? {
             tracing::warn!(%user, %session, "a refresh token was used twice: its login was ended");
-            let audit = Audit {
-                reason: Some("a refresh token was used twice"),
-                ..Audit::of("sessionRefresh")
-            };
-            record_change(transaction, &as_user(user, language), &audit, now).await?;
+            let audit = Audit::of("sessionRefresh").about("a refresh token was used twice");
+            record_change(transaction, &as_user(user, language), origin, audit, now).await?;
         }
         Ok(())
     }
@@ -183,6 +197,7 @@ impl AuthService {
     pub async fn log_out(
         &self,
         actor: &Actor,
+        origin: &Origin,
         refresh_token: &str,
     ) -> Result<(), Failure<LogOutRefusal>> {
         let hash = SecretHash::of(refresh_token);
@@ -191,7 +206,14 @@ impl AuthService {
         if let Some((session, user, _)) =
             sessions::session_of_refresh_token(&transaction, hash).await?
         {
-            end_session(&transaction, session, user, actor.language, now).await?;
+            end_session(
+                &transaction,
+                session,
+                &as_user(user, actor.language),
+                origin,
+                now,
+            )
+            .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -201,7 +223,7 @@ impl AuthService {
     pub async fn log_out_current(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         everywhere: bool,
     ) -> Result<(), Failure<LogOutRefusal>> {
         let (Some(user), Some(session)) = (actor.user(), origin.session) else {
@@ -211,9 +233,16 @@ impl AuthService {
         let now = self.clock.now();
         if everywhere {
             sessions::revoke_sessions(&transaction, user, None, Ending::LoggedOut, now).await?;
-            record_change(&transaction, actor, &Audit::of("sessionDelete"), now).await?;
+            record_change(&transaction, actor, origin, Audit::of("sessionDelete"), now).await?;
         } else {
-            end_session(&transaction, session, user, actor.language, now).await?;
+            end_session(
+                &transaction,
+                session,
+                &as_user(user, actor.language),
+                origin,
+                now,
+            )
+            .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -259,13 +288,12 @@ impl AuthService {
 async fn end_session(
     transaction: &DatabaseTransaction,
     session: SessionId,
-    user: UserId,
-    language: Language,
+    author: &Actor,
+    origin: &Origin,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
     if sessions::revoke_session(transaction, session, Ending::LoggedOut, now).await? {
-        let author = as_user(user, language);
-        record_change(transaction, &author, &Audit::of("sessionDelete"), now).await?;
+        record_change(transaction, author, origin, Audit::of("sessionDelete"), now).await?;
     }
     Ok(())
 }

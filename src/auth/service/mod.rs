@@ -19,13 +19,12 @@ mod recovery;
 mod retention;
 mod service_token;
 mod throttle;
+mod write;
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{DatabaseTransaction, DbErr};
-
 pub use authenticate::{AuthFailure, Authenticated};
+use chrono::{DateTime, TimeDelta, Utc};
 pub use claim::{
     ClaimRefusal, ClaimSecret, ClaimedAccount, ExportRefusal, FacilityAccountClaim,
     FacilityClaimSecretsExport, MOST_LETTERS,
@@ -34,7 +33,7 @@ pub use invitation::{
     Acceptance, AcceptedInvitation, Invitation, InvitationAccept, InviteRefusal, MemberInvite,
 };
 pub use login::{LogIn, LogInRefusal, LogOutRefusal, RefreshRefusal, SessionTokens};
-pub use member::{MemberRefusal, MemberRemove, MemberUpdate};
+pub use member::{MemberKey, MemberRefusal, MemberRemove, MemberUpdate};
 pub use operator::{NewMember, OperatorRefusal, UserCreate, UserCreated};
 pub use organisation::{OrganisationCreate, OrganisationRefusal};
 pub use password::{PasswordChange, PasswordChangeRefusal};
@@ -44,10 +43,10 @@ pub use recovery::{
     AccountCode, AccountCodeIssue, CodeRefusal, PasswordProof, PasswordReset, ResetRefusal,
 };
 pub use retention::Purged;
-pub use service_token::{
-    NewServiceToken, ServiceTokenCreate, ServiceTokenRefusal, ServiceTokenRevoke,
-};
+pub use service_token::{NewServiceToken, ServiceTokenCreate, ServiceTokenRefusal};
 pub use throttle::ThrottleLimits;
+pub use write::Written;
+use write::{Audit, conclude, record_change, record_write};
 
 use super::{
     Actor, Identity, Language,
@@ -57,7 +56,7 @@ use super::{
 };
 use crate::{
     app::{Clock, clock::JST},
-    db::{ChangeId, Database, OrganisationId, Query, SessionId, UserId},
+    db::{Database, SessionId, UserId},
 };
 
 /// What a deployment decides about its accounts.
@@ -103,12 +102,14 @@ impl Default for AuthSettings {
 }
 
 /// Where a request came from, beside who is asking.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The client's address, behind trusted proxies.
     pub address: Option<IpAddr>,
     /// The login of its access token.
     pub session: Option<SessionId>,
+    /// The request's id in logs and in the audit log.
+    pub request_id: Option<String>,
 }
 
 /// The accounts of this deployment, as one process serves them.
@@ -179,70 +180,11 @@ impl AuthService {
     }
 }
 
-/// A write as the audit log names it.
-struct Audit<'a> {
-    operation: &'static str,
-    organisation: Option<OrganisationId>,
-    reason: Option<&'a str>,
-}
-
-impl Audit<'_> {
-    fn of(operation: &'static str) -> Self {
-        Self {
-            operation,
-            organisation: None,
-            reason: None,
-        }
-    }
-}
-
-/// Writes the change that every write leaves: who, from where, what and why.
-async fn record_change(
-    transaction: &DatabaseTransaction,
-    actor: &Actor,
-    audit: &Audit<'_>,
-    now: DateTime<Utc>,
-) -> Result<ChangeId, DbErr> {
-    const API: i16 = 0;
-    const CLI: i16 = 1;
-    let (kind, id, source) = match actor.identity {
-        Identity::Anonymous => (0_i16, None, API),
-        Identity::User(user) => (1, Some(user.0), API),
-        Identity::ServiceToken(token) => (2, Some(token), API),
-        Identity::System => (3, None, CLI),
-    };
-    Query::with(
-        "INSERT INTO change
-             (recorded_at, identity_kind, identity_id, organisation_id, source, operation, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-        [
-            now.into(),
-            kind.into(),
-            id.into(),
-            audit.organisation.into(),
-            source.into(),
-            audit.operation.into(),
-            audit.reason.into(),
-        ],
-    )
-    .scalar(transaction)
-    .await
-}
-
 /// The user as an actor, for changes that a person makes before having a token.
 fn as_user(user: UserId, language: Language) -> Actor {
     Actor {
         identity: Identity::User(user),
         ..Actor::anonymous(language)
-    }
-}
-
-/// Ends a transaction: a dry run has made every check and leaves nothing.
-async fn finish(transaction: DatabaseTransaction, dry_run: bool) -> Result<(), DbErr> {
-    if dry_run {
-        transaction.rollback().await
-    } else {
-        transaction.commit().await
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::{
-    Audit, AuthService, Busy, Failure,
+    Audit, AuthService, Busy, Failure, Origin,
     problem::{Flaws, refusals},
     record_change,
 };
@@ -17,7 +17,7 @@ use crate::{
             members,
             sessions::{self, Ending},
         },
-        input::{EmailAddress, InputError, Name},
+        input::{EmailAddress, Field, InputError, Name},
         password::NewPassword,
         secret,
     },
@@ -90,21 +90,22 @@ impl AuthService {
         let generated = input.password.is_none().then(secret::password);
         let password = input.password.as_ref().or(generated.as_ref());
         let mut flaws = Flaws::default();
-        let name = flaws.keep("name", Name::parse(&input.name));
-        let email = flaws.keep("email", EmailAddress::parse(&input.email));
+        let name = flaws.keep(Field::Name, Name::parse(&input.name));
+        let email = flaws.keep(Field::Email, EmailAddress::parse(&input.email));
         let (Some(name), Some(email)) = (name, email) else {
             return Err(flaws.refuse());
         };
         let parsed = NewPassword::parse(password.map_or("", String::as_str), &email);
-        let Some(password) = flaws.keep("password", parsed) else {
+        let Some(password) = flaws.keep(Field::Password, parsed) else {
             return Err(flaws.refuse());
         };
         let hash = self.passwords.hash(&password).await?;
 
-        let actor = Actor::system();
         let transaction = self.db.begin().await?;
         let now = self.clock.now();
-        let organisation = self.find_or_make(&transaction, &input.organisation, now).await?;
+        let organisation = self
+            .find_or_make(&transaction, &input.organisation, now)
+            .await?;
         let existing = accounts::account_by_email(&transaction, &email).await?;
         let is_new = existing.is_none();
         let user = match existing {
@@ -122,13 +123,11 @@ impl AuthService {
         if members::is_member(&transaction, organisation.id, user.id).await? {
             return Err(Failure::refused(OperatorRefusal::AlreadyMember));
         }
-        members::insert_membership(&transaction, organisation.id, user.id, input.role, now)
-            .await?;
-        let audit = Audit {
-            organisation: Some(organisation.id),
-            ..Audit::of("userCreate")
-        };
-        record_change(&transaction, &actor, &audit, now).await?;
+        members::insert_membership(&transaction, organisation.id, user.id, input.role, now).await?;
+        let audit = Audit::of("userCreate")
+            .in_name_of(organisation.id)
+            .about(format!("user {}", user.id));
+        record_operator(&transaction, audit, now).await?;
         transaction.commit().await?;
         Ok(UserCreated {
             user,
@@ -152,7 +151,7 @@ impl AuthService {
             NewMember::Named { kind, name, bureau } => (*kind, name, *bureau),
         };
         let mut flaws = Flaws::default();
-        let Some(name) = flaws.keep("organisation", Name::parse(name)) else {
+        let Some(name) = flaws.keep(Field::Organisation, Name::parse(name)) else {
             return Err(flaws.refuse());
         };
         let name = name.as_str();
@@ -184,15 +183,15 @@ impl AuthService {
         let ends_at = now + lifetime + TimeDelta::minutes(1);
         let session = sessions::insert_session(&transaction, user, now, ends_at).await?;
         let signed = self.tokens.sign(user, session, lifetime).await?;
-        let actor = Actor::system();
-        record_change(&transaction, &actor, &Audit::of("accessTokenIssue"), now).await?;
+        let audit = Audit::of("accessTokenIssue").about(format!("user {user}"));
+        record_operator(&transaction, audit, now).await?;
         transaction.commit().await?;
         Ok(signed)
     }
 
     async fn enabled_user(&self, email: &str) -> Result<UserId, Failure<OperatorRefusal>> {
         let mut flaws = Flaws::default();
-        let Some(email) = flaws.keep("email", EmailAddress::parse(email)) else {
+        let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(email)) else {
             return Err(flaws.refuse());
         };
         accounts::account_by_email(self.db.read(), &email)
@@ -209,7 +208,7 @@ impl AuthService {
         disabled: bool,
     ) -> Result<(), Failure<OperatorRefusal>> {
         let mut flaws = Flaws::default();
-        let Some(email) = flaws.keep("email", EmailAddress::parse(email)) else {
+        let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(email)) else {
             return Err(flaws.refuse());
         };
         let transaction = self.db.begin().await?;
@@ -222,9 +221,24 @@ impl AuthService {
         if disabled {
             sessions::revoke_sessions(&transaction, user, None, Ending::Disabled, now).await?;
         }
-        let operation = if disabled { "userDisable" } else { "userEnable" };
-        record_change(&transaction, &Actor::system(), &Audit::of(operation), now).await?;
+        let operation = if disabled {
+            "userDisable"
+        } else {
+            "userEnable"
+        };
+        let audit = Audit::of(operation).about(format!("user {user}"));
+        record_operator(&transaction, audit, now).await?;
         transaction.commit().await?;
         Ok(())
     }
+}
+
+async fn record_operator(
+    transaction: &DatabaseTransaction,
+    audit: Audit,
+    now: DateTime<Utc>,
+) -> Result<(), sea_orm::DbErr> {
+    let origin = Origin::default();
+    record_change(transaction, &Actor::system(), &origin, audit, now).await?;
+    Ok(())
 }

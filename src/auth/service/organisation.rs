@@ -1,17 +1,21 @@
 //! Creating organisations. A facility's own account is not created: its letter claims it.
 
+use sea_orm::DatabaseTransaction;
+
 use super::{
-    Audit, AuthService, Failure, finish,
+    Audit, AuthService, Failure, Written, conclude,
     invitation::may_create,
     problem::{Flaws, refusals},
-    record_change,
+    record_write,
 };
 use crate::{
     auth::{
-        Actor, Organisation, OrganisationKind, Permission,
+        Organisation, OrganisationKind, Permission,
         entity::accounts::{self, OrganisationNew},
-        input::{Flaw, InputError, Name},
+        input::{Field, Flaw, InputError, Name},
     },
+    change::Writer,
+    db::OrganisationId,
     facility::Bureau,
 };
 
@@ -26,8 +30,6 @@ pub struct OrganisationCreate {
     pub name_kana: String,
     /// Which bureau, if it is one.
     pub bureau: Option<Bureau>,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 refusals! {
@@ -39,29 +41,39 @@ impl AuthService {
     /// Creates an organisation, still without members.
     pub async fn create_organisation(
         &self,
-        actor: &Actor,
+        writer: &Writer<'_>,
         input: &OrganisationCreate,
-    ) -> Result<Organisation, Failure<OrganisationRefusal>> {
+    ) -> Result<Written<OrganisationId, Organisation>, Failure<OrganisationRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_create(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_create(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &OrganisationCreate,
+    ) -> Result<Written<OrganisationId, Organisation>, Failure<OrganisationRefusal>> {
+        let actor = writer.actor;
         if !may_create(actor, input.kind) {
             return Err(Failure::refused(OrganisationRefusal::Forbidden));
         }
         let mut flaws = Flaws::default();
-        let name = flaws.keep("name", Name::parse(&input.name));
-        let name_kana = flaws.keep("nameKana", Name::parse(&input.name_kana));
+        let name = flaws.keep(Field::Name, Name::parse(&input.name));
+        let name_kana = flaws.keep(Field::NameKana, Name::parse(&input.name_kana));
         if input.kind == OrganisationKind::Facility {
-            flaws.add("kind", Flaw::OutOfRange);
+            flaws.add(Field::Kind, Flaw::OutOfRange);
         }
         match (input.kind == OrganisationKind::RegionalBureau, input.bureau) {
-            (true, None) => flaws.add("bureau", Flaw::Missing),
-            (false, Some(_)) => flaws.add("bureau", Flaw::OutOfRange),
+            (true, None) => flaws.add(Field::Bureau, Flaw::Missing),
+            (false, Some(_)) => flaws.add(Field::Bureau, Flaw::OutOfRange),
             _ => {}
         }
         let (Some(name), Some(name_kana), true) = (name, name_kana, flaws.is_empty()) else {
             return Err(flaws.refuse());
         };
 
-        let transaction = self.db.begin().await?;
-        let now = self.clock.now();
         let new = OrganisationNew {
             kind: input.kind,
             name: name.as_str(),
@@ -69,15 +81,12 @@ impl AuthService {
             bureau: input.bureau,
             facility: None,
         };
-        let organisation = accounts::insert_organisation(&transaction, &new, now).await?;
-        let reason = format!("organisation {}", organisation.id);
-        let audit = Audit {
-            operation: "organisationCreate",
-            organisation: actor.acting_for(Permission::OrganisationWrite),
-            reason: Some(&reason),
-        };
-        record_change(&transaction, actor, &audit, now).await?;
-        finish(transaction, input.dry_run).await?;
-        Ok(organisation)
+        let organisation =
+            accounts::insert_organisation(transaction, &new, self.clock.now()).await?;
+        let audit = Audit::of("organisationCreate")
+            .in_name_of(actor.acting_for(Permission::OrganisationWrite))
+            .about(format!("organisation {}", organisation.id));
+        record_write(transaction, writer, audit).await?;
+        Ok(Written::new(organisation.id, organisation))
     }
 }

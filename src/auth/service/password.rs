@@ -17,7 +17,7 @@ use crate::{
             secrets,
             sessions::{self, Ending},
         },
-        input::{EmailAddress, InputError},
+        input::{EmailAddress, Field, InputError},
         password::{NewPassword, Verdict},
     },
     db::SessionId,
@@ -50,7 +50,7 @@ impl AuthService {
     pub async fn change_password(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         input: &PasswordChange,
     ) -> Result<(), Failure<PasswordChangeRefusal>> {
         let user = actor
@@ -62,13 +62,16 @@ impl AuthService {
         let email = stored_email(&account);
         let mut flaws = Flaws::default();
         let parsed = NewPassword::parse(&input.new_password, &email);
-        let Some(new_password) = flaws.keep("newPassword", parsed) else {
+        let Some(new_password) = flaws.keep(Field::NewPassword, parsed) else {
             return Err(flaws.refuse());
         };
         self.count_attempt(Attempt::LogIn, email.as_str(), origin.address)
             .await?;
         let stored = account.password_hash.as_deref();
-        let verdict = self.passwords.verify(&input.current_password, stored).await?;
+        let verdict = self
+            .passwords
+            .verify(&input.current_password, stored)
+            .await?;
         if verdict == Verdict::Wrong {
             return Err(Failure::refused(PasswordChangeRefusal::WrongPassword));
         }
@@ -82,7 +85,14 @@ impl AuthService {
         set_password(&transaction, &account, &hash, origin.session, now).await?;
         self.forgive_attempt(&transaction, Attempt::LogIn, email.as_str(), origin.address)
             .await?;
-        record_change(&transaction, actor, &Audit::of("passwordChange"), now).await?;
+        record_change(
+            &transaction,
+            actor,
+            origin,
+            Audit::of("passwordChange"),
+            now,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

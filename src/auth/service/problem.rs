@@ -3,22 +3,26 @@
 //! once where it is shown.
 
 use sea_orm::DbErr;
+use serde::{Deserialize, Serialize};
 
-use crate::auth::{
-    input::InputError,
-    keys::KeyError,
-    password::HashingError,
+use crate::{
+    auth::{
+        input::{Field, Flaw, InputError},
+        keys::KeyError,
+        password::HashingError,
+    },
+    change::WriteError,
 };
 
 /// Try again after this many seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryAfter {
     /// Until the window of counted attempts ends.
     pub seconds: i64,
 }
 
 /// Too many passwords are being hashed; try again in a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy;
 
 /// Everything that a caller of the accounts can be told.
@@ -78,6 +82,9 @@ pub enum Fault {
     /// No token could be signed.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A repeated write could not be answered.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// No password could be hashed.
     #[error("{0}")]
     Hashing(String),
@@ -93,6 +100,12 @@ impl<R> Failure<R> {
 impl<R> From<DbErr> for Failure<R> {
     fn from(error: DbErr) -> Self {
         Self::Fault(Fault::Database(error))
+    }
+}
+
+impl<R> From<WriteError> for Failure<R> {
+    fn from(error: WriteError) -> Self {
+        Self::Fault(Fault::Write(error))
     }
 }
 
@@ -117,16 +130,12 @@ pub(super) struct Flaws(Vec<InputError>);
 
 impl Flaws {
     /// Keeps the value, or remembers what is wrong with it.
-    pub(super) fn keep<T>(
-        &mut self,
-        field: &'static str,
-        parsed: Result<T, crate::auth::input::Flaw>,
-    ) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, field: Field, parsed: Result<T, Flaw>) -> Option<T> {
         parsed.map_err(|flaw| self.add(field, flaw)).ok()
     }
 
     /// Remembers a flaw.
-    pub(super) fn add(&mut self, field: &'static str, flaw: crate::auth::input::Flaw) {
+    pub(super) fn add(&mut self, field: Field, flaw: Flaw) {
         self.0.push(flaw.at(field));
     }
 
@@ -145,7 +154,7 @@ impl Flaws {
 macro_rules! refusals {
     ($(#[$doc:meta])* $name:ident { $($variant:ident $(($bind:ident: $payload:ty))?),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $(
                 #[doc = concat!("As [`Problem::", stringify!($variant), "`](super::Problem).")]

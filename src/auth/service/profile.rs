@@ -1,14 +1,20 @@
 //! One's own name and language.
 
+use sea_orm::DatabaseTransaction;
+
 use super::{
-    Audit, AuthService, Failure, finish,
+    Audit, AuthService, Failure, Written, conclude,
     problem::{Flaws, refusals},
-    record_change,
+    record_write,
 };
-use crate::auth::{
-    Actor, Language, User,
-    entity::accounts,
-    input::{InputError, Name},
+use crate::{
+    auth::{
+        Language, User,
+        entity::accounts,
+        input::{Field, InputError, Name},
+    },
+    change::Writer,
+    db::UserId,
 };
 
 /// What a person changes about the own account; what isn't given stays.
@@ -18,8 +24,6 @@ pub struct UserUpdate {
     pub name: Option<String>,
     /// The language of mails and messages.
     pub language: Option<Language>,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 refusals! {
@@ -31,22 +35,31 @@ impl AuthService {
     /// Changes the actor's own name and language.
     pub async fn update_profile(
         &self,
-        actor: &Actor,
+        writer: &Writer<'_>,
         input: &UserUpdate,
-    ) -> Result<User, Failure<ProfileRefusal>> {
+    ) -> Result<Written<UserId, User>, Failure<ProfileRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_update(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_update(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &UserUpdate,
+    ) -> Result<Written<UserId, User>, Failure<ProfileRefusal>> {
         let nobody = || Failure::refused(ProfileRefusal::PersonNeeded);
-        let user = actor.user().ok_or_else(nobody)?;
+        let user = writer.actor.user().ok_or_else(nobody)?;
         let mut flaws = Flaws::default();
         let name = match &input.name {
-            Some(name) => flaws.keep("name", Name::parse(name)),
+            Some(name) => flaws.keep(Field::Name, Name::parse(name)),
             None => None,
         };
         if !flaws.is_empty() {
             return Err(flaws.refuse());
         }
-        let transaction = self.db.begin().await?;
-        let now = self.clock.now();
-        let account = accounts::lock_account(&self.db, &transaction, user)
+        let account = accounts::lock_account(&self.db, transaction, user)
             .await?
             .ok_or_else(nobody)?;
         let changed = User {
@@ -54,9 +67,8 @@ impl AuthService {
             language: input.language.unwrap_or(account.user.language),
             ..account.user
         };
-        accounts::set_profile(&transaction, user, &changed.name, changed.language).await?;
-        record_change(&transaction, actor, &Audit::of("userUpdate"), now).await?;
-        finish(transaction, input.dry_run).await?;
-        Ok(changed)
+        accounts::set_profile(transaction, user, &changed.name, changed.language).await?;
+        record_write(transaction, writer, Audit::of("userUpdate")).await?;
+        Ok(Written::new(user, changed))
     }
 }

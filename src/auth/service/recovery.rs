@@ -21,7 +21,7 @@ use crate::{
             secrets::{self, Holder, OneTimeSecret, Purpose, SecretNew},
             throttle as attempts,
         },
-        input::{EmailAddress, InputError, Note},
+        input::{EmailAddress, Field, InputError, Note},
         password::NewPassword,
         secret::{self, SecretHash},
     },
@@ -99,11 +99,11 @@ impl AuthService {
     pub async fn request_password_reset(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         email: &str,
     ) -> Result<(), Failure<ResetRefusal>> {
         let mut flaws = Flaws::default();
-        let Some(email) = flaws.keep("email", EmailAddress::parse(email)) else {
+        let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(email)) else {
             return Err(flaws.refuse());
         };
         self.count_attempt(Attempt::Code, email.as_str(), origin.address)
@@ -140,7 +140,14 @@ impl AuthService {
         } else {
             suppress(&transaction, &envelope, now).await?;
         }
-        record_change(&transaction, actor, &Audit::of("passwordResetRequest"), now).await?;
+        record_change(
+            &transaction,
+            actor,
+            origin,
+            Audit::of("passwordResetRequest"),
+            now,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -149,7 +156,7 @@ impl AuthService {
     pub async fn reset_password(
         &self,
         actor: &Actor,
-        origin: Origin,
+        origin: &Origin,
         input: &PasswordReset,
     ) -> Result<(), Failure<ResetRefusal>> {
         let invalid = || Failure::refused(ResetRefusal::SecretInvalid);
@@ -171,7 +178,7 @@ impl AuthService {
         let email = stored_email(&account);
         let mut flaws = Flaws::default();
         let parsed = NewPassword::parse(&input.new_password, &email);
-        let Some(new_password) = flaws.keep("newPassword", parsed) else {
+        let Some(new_password) = flaws.keep(Field::NewPassword, parsed) else {
             return Err(flaws.refuse());
         };
         let hash = self.passwords.hash(&new_password).await?;
@@ -188,7 +195,14 @@ impl AuthService {
             attempts::reset(&transaction, &attempt.account(email.as_str())).await?;
         }
         let author = super::as_user(user, actor.language);
-        record_change(&transaction, &author, &Audit::of("passwordReset"), now).await?;
+        record_change(
+            &transaction,
+            &author,
+            origin,
+            Audit::of("passwordReset"),
+            now,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -196,7 +210,7 @@ impl AuthService {
     /// The code of this address's account, if it is the right one. Wrong ones are counted.
     async fn find_code(
         &self,
-        origin: Origin,
+        origin: &Origin,
         email: &str,
         code: &str,
     ) -> Result<Option<OneTimeSecret>, Failure<ResetRefusal>> {
@@ -244,14 +258,15 @@ impl AuthService {
     pub async fn issue_account_code(
         &self,
         actor: &Actor,
+        origin: &Origin,
         input: &AccountCodeIssue,
     ) -> Result<AccountCode, Failure<CodeRefusal>> {
         if !actor.may(Permission::AccountsHelp) {
             return Err(Failure::refused(CodeRefusal::Forbidden));
         }
         let mut flaws = Flaws::default();
-        let email = flaws.keep("email", EmailAddress::parse(&input.email));
-        let check = flaws.keep("identityCheck", Note::parse(&input.identity_check));
+        let email = flaws.keep(Field::Email, EmailAddress::parse(&input.email));
+        let check = flaws.keep(Field::IdentityCheck, Note::parse(&input.identity_check));
         let (Some(email), Some(check)) = (email, check) else {
             return Err(flaws.refuse());
         };
@@ -282,13 +297,10 @@ impl AuthService {
             }),
         };
         enqueue(&transaction, &notice, now).await?;
-        let reason = format!("user {user}: {}", check.as_str());
-        let audit = Audit {
-            operation: "accountCodeIssue",
-            organisation: actor.acting_for(Permission::AccountsHelp),
-            reason: Some(&reason),
-        };
-        record_change(&transaction, actor, &audit, now).await?;
+        let audit = Audit::of("accountCodeIssue")
+            .in_name_of(actor.acting_for(Permission::AccountsHelp))
+            .about(format!("user {user}: {}", check.as_str()));
+        record_change(&transaction, actor, origin, audit, now).await?;
         transaction.commit().await?;
         Ok(AccountCode {
             user,

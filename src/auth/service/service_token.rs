@@ -2,22 +2,24 @@
 //! limited to some of what their role may do, and over after at most 400 days.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::DatabaseTransaction;
 
 use super::{
-    Audit, AuthService, Failure, finish,
+    Audit, AuthService, Failure, Written, conclude,
     problem::{Flaws, refusals},
-    record_change,
+    record_write,
 };
 use crate::{
     auth::{
-        Actor, OrganisationKind, Permission, Role, ServiceToken, allows,
+        OrganisationKind, Permission, Role, ServiceToken, allows,
         entity::{
             accounts,
             tokens::{self, ServiceTokenNew},
         },
-        input::{Flaw, InputError, Name},
+        input::{Field, Flaw, InputError, Name},
         secret::{self, SecretHash},
     },
+    change::Writer,
     db::OrganisationId,
 };
 
@@ -37,8 +39,6 @@ pub struct ServiceTokenCreate {
     pub permissions: Vec<Permission>,
     /// When it is over, at most 400 days from now.
     pub expires_at: DateTime<Utc>,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 /// A service token with its secret.
@@ -46,17 +46,8 @@ pub struct ServiceTokenCreate {
 pub struct NewServiceToken {
     /// The token as lists show it.
     pub token: ServiceToken,
-    /// `kts_…`, shown once; none on a dry run.
+    /// `kts_…`, shown once; none on a dry run or for a repeated request.
     pub secret: Option<String>,
-}
-
-/// A system may come in no more.
-#[derive(Clone, Copy, Debug)]
-pub struct ServiceTokenRevoke {
-    /// Which token.
-    pub token: i64,
-    /// Check only.
-    pub dry_run: bool,
 }
 
 refusals! {
@@ -73,11 +64,23 @@ impl AuthService {
     /// Makes a service token; its secret is shown once and stored hashed.
     pub async fn create_service_token(
         &self,
-        actor: &Actor,
+        writer: &Writer<'_>,
         input: &ServiceTokenCreate,
-    ) -> Result<NewServiceToken, Failure<ServiceTokenRefusal>> {
+    ) -> Result<Written<i64, NewServiceToken>, Failure<ServiceTokenRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_make(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_make(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &ServiceTokenCreate,
+    ) -> Result<Written<i64, NewServiceToken>, Failure<ServiceTokenRefusal>> {
+        let actor = writer.actor;
         let organisation =
-            accounts::organisation_visible_to(self.db.read(), actor, input.organisation)
+            accounts::organisation_visible_to(transaction, actor, input.organisation)
                 .await?
                 .ok_or_else(|| Failure::refused(ServiceTokenRefusal::OrganisationNotFound))?;
         if !actor.may_in(organisation.id, Permission::MembersManage) {
@@ -85,18 +88,17 @@ impl AuthService {
         }
         let mut flaws = Flaws::default();
         let now = self.clock.now();
-        let name = flaws.keep("name", Name::parse(&input.name));
+        let name = flaws.keep(Field::Name, Name::parse(&input.name));
         let parsed = checked_permissions(organisation.kind, input.role, &input.permissions);
-        let permissions = flaws.keep("permissions", parsed);
+        let permissions = flaws.keep(Field::Permissions, parsed);
         if input.expires_at <= now || input.expires_at > now + LONGEST {
-            flaws.add("expiresAt", Flaw::OutOfRange);
+            flaws.add(Field::ExpiresAt, Flaw::OutOfRange);
         }
         let (Some(name), Some(permissions), true) = (name, permissions, flaws.is_empty()) else {
             return Err(flaws.refuse());
         };
 
         let secret = secret::service_token();
-        let transaction = self.db.begin().await?;
         let new = ServiceTokenNew {
             organisation: organisation.id,
             name: name.as_str(),
@@ -106,45 +108,46 @@ impl AuthService {
             created_by: actor.user(),
             expires_at: input.expires_at,
         };
-        let token = tokens::insert_token(&transaction, &new, now).await?;
-        let reason = format!("service token {}", token.id);
-        let audit = Audit {
-            operation: "serviceTokenCreate",
-            organisation: Some(organisation.id),
-            reason: Some(&reason),
-        };
-        record_change(&transaction, actor, &audit, now).await?;
-        finish(transaction, input.dry_run).await?;
-        Ok(NewServiceToken {
-            token,
-            secret: (!input.dry_run).then_some(secret),
-        })
+        let token = tokens::insert_token(transaction, &new, now).await?;
+        let audit = Audit::of("serviceTokenCreate")
+            .in_name_of(organisation.id)
+            .about(format!("service token {}", token.id));
+        record_write(transaction, writer, audit).await?;
+        let secret = (!writer.dry_run).then_some(secret);
+        Ok(Written::new(token.id, NewServiceToken { token, secret }))
     }
 
     /// Revokes a service token; it holds from the next request.
     pub async fn revoke_service_token(
         &self,
-        actor: &Actor,
-        input: ServiceTokenRevoke,
-    ) -> Result<ServiceToken, Failure<ServiceTokenRefusal>> {
+        writer: &Writer<'_>,
+        token: i64,
+    ) -> Result<Written<i64, ServiceToken>, Failure<ServiceTokenRefusal>> {
         let transaction = self.db.begin().await?;
+        let outcome = self.try_revoke(&transaction, writer, token).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_revoke(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        token: i64,
+    ) -> Result<Written<i64, ServiceToken>, Failure<ServiceTokenRefusal>> {
         let now = self.clock.now();
-        let token = tokens::token_managed_by(&transaction, actor, input.token)
+        let token = tokens::token_managed_by(transaction, writer.actor, token)
             .await?
             .ok_or_else(|| Failure::refused(ServiceTokenRefusal::ServiceTokenNotFound))?;
-        tokens::revoke_token(&transaction, token.id, now).await?;
-        let reason = format!("service token {}", token.id);
-        let audit = Audit {
-            operation: "serviceTokenRevoke",
-            organisation: Some(token.organisation),
-            reason: Some(&reason),
-        };
-        record_change(&transaction, actor, &audit, now).await?;
-        finish(transaction, input.dry_run).await?;
-        Ok(ServiceToken {
+        tokens::revoke_token(transaction, token.id, now).await?;
+        let audit = Audit::of("serviceTokenRevoke")
+            .in_name_of(token.organisation)
+            .about(format!("service token {}", token.id));
+        record_write(transaction, writer, audit).await?;
+        let revoked = ServiceToken {
             revoked_at: token.revoked_at.or(Some(now)),
             ..token
-        })
+        };
+        Ok(Written::new(revoked.id, revoked))
     }
 }
 

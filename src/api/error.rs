@@ -1,0 +1,119 @@
+//! Top-level errors: what no user error can say. Only those made here are shown; a failure of ours keeps
+//! its cause to the log, where it is written once, and is shown as INTERNAL.
+
+use async_graphql::{Error, ErrorExtensions};
+
+use crate::{
+    change::{KnownAtError, WriteError},
+    db::DbErr,
+};
+
+/// What resolvers answer with.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// An error of a whole field. It is deliberately no `Display`: only [`From`] below decides what a client
+/// reads.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The caller's fault, to be shown.
+    Shown {
+        /// A stable code for programs.
+        code: &'static str,
+        /// A sentence for people.
+        message: String,
+    },
+    /// Ours: logged where it is shown as INTERNAL.
+    Internal(DbErr),
+}
+
+impl ApiError {
+    /// An argument that can't be right whatever is stored.
+    pub fn bad_input(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Shown {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The field needs someone who is logged in.
+    pub fn unauthenticated() -> Self {
+        Self::bad_input("UNAUTHENTICATED", "log in first")
+    }
+
+    /// The caller may not call the field.
+    pub fn forbidden() -> Self {
+        Self::bad_input("FORBIDDEN", "you may not do this")
+    }
+}
+
+impl From<DbErr> for ApiError {
+    fn from(error: DbErr) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::KeyReused => Self::bad_input(
+                "IDEMPOTENCY_KEY_REUSED",
+                "this idempotency key was used for a request with other content",
+            ),
+            WriteError::Database(error) => Self::Internal(error),
+        }
+    }
+}
+
+impl From<KnownAtError> for ApiError {
+    fn from(error: KnownAtError) -> Self {
+        match error {
+            KnownAtError::NotSettled => Self::bad_input(
+                "NOT_SETTLED",
+                "knownAt lies in the future: what will be known then is not settled",
+            ),
+            KnownAtError::Database(error) => Self::Internal(error),
+        }
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Shown { code, message } => {
+                Self::new(message).extend_with(|_, extensions| extensions.set("code", code))
+            }
+            ApiError::Internal(cause) if is_unavailable(&cause) => {
+                tracing::warn!(%cause, "the database is unavailable");
+                Self::new("the database is unavailable, try again").extend_with(|_, extensions| {
+                    extensions.set("code", "UNAVAILABLE");
+                })
+            }
+            // Without a code: the transport logs it once and shows INTERNAL with the request's id.
+            ApiError::Internal(cause) => Self::new_with_source(cause),
+        }
+    }
+}
+
+/// Did the database fail us for now, so that the same request may succeed later?
+fn is_unavailable(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(inner) | DbErr::Query(inner) => {
+            let text = inner.to_string();
+            // Class 57P: the server is stopping or starting; the others are sqlx's broken connections.
+            [
+                "57P0",
+                "terminating connection",
+                "shutting down",
+                "starting up",
+            ]
+            .iter()
+            .any(|sign| text.contains(sign))
+                || text.contains("Broken pipe")
+                || text.contains("Connection re")
+                || text.contains("error communicating")
+                || text.contains("unexpected end of file")
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,106 @@
+//! Pages of a connection, by the Relay specification: `first` with `after`, or `last` with `before`; one
+//! of them is required, at most [`MOST`] rows. A cursor names the list it was made for and is refused by
+//! any other.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use super::{ApiError, ApiResult};
+
+/// Most rows on a page.
+pub const MOST: i32 = 100;
+
+/// The arguments of a connection as the caller gave them.
+#[derive(Clone, Debug, Default)]
+pub struct PageArguments {
+    /// Forward: rows after this cursor.
+    pub after: Option<String>,
+    /// Backward: rows before this cursor.
+    pub before: Option<String>,
+    /// Forward: how many.
+    pub first: Option<i32>,
+    /// Backward: how many.
+    pub last: Option<i32>,
+}
+
+/// A page that may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The parts of the cursor to begin from.
+    pub from: Option<Vec<String>>,
+    /// Towards the beginning of the list.
+    pub backwards: bool,
+    /// How many rows.
+    pub size: usize,
+}
+
+/// What a list's cursors carry, so that one made for another filter or order is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Of everything that decides what is in a list and in which order.
+    pub fn of(list: &impl std::fmt::Debug) -> Self {
+        let digest = Sha256::digest(format!("{list:?}"));
+        Self(BASE64_URL_SAFE_NO_PAD.encode(digest.get(..6).unwrap_or_default()))
+    }
+
+    /// A cursor that holds these parts.
+    pub fn cursor(&self, parts: &[&str]) -> String {
+        let mut text = self.0.clone();
+        for part in parts {
+            text.push('\u{1f}');
+            text.push_str(part);
+        }
+        BASE64_URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn parts(&self, cursor: &str) -> Option<Vec<String>> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let mut parts = text.split('\u{1f}');
+        (parts.next() == Some(&self.0)).then(|| parts.map(str::to_owned).collect())
+    }
+}
+
+impl PageArguments {
+    /// Checks them against the list that they are for.
+    pub fn check(&self, list: &Fingerprint) -> ApiResult<Page> {
+        let (size, backwards, cursor) = match (self.first, self.last) {
+            (Some(first), None) => (first, false, &self.after),
+            (None, Some(last)) => (last, true, &self.before),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_input(
+                    "BAD_PAGE",
+                    "give first or last, not both",
+                ));
+            }
+            (None, None) => {
+                return Err(ApiError::bad_input("BAD_PAGE", "give first or last"));
+            }
+        };
+        if (if backwards { &self.after } else { &self.before }).is_some() {
+            return Err(ApiError::bad_input(
+                "BAD_PAGE",
+                "after goes with first, before goes with last",
+            ));
+        }
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|_| (1..=MOST).contains(&size))
+            .ok_or_else(|| {
+                ApiError::bad_input("BAD_PAGE", format!("a page has 1 to {MOST} rows"))
+            })?;
+        let from = match cursor {
+            None => None,
+            Some(cursor) => Some(list.parts(cursor).ok_or_else(|| {
+                ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list")
+            })?),
+        };
+        Ok(Page {
+            from,
+            backwards,
+            size,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! User errors: what the caller of a write could expect to go wrong, with a code for programs, a path to
+//! the input and a sentence in the caller's language.
+
+use async_graphql::{Enum, SimpleObject};
+
+use crate::{auth::Language, milestone::Problem};
+
+/// Why a write, or a row of one, was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
+pub enum UserErrorCode {
+    /// No such thing, or none that you can see.
+    NotFound,
+    /// You can see it but may not do this to it.
+    Forbidden,
+    /// Somebody changed it since you read it.
+    StaleVersion,
+    /// A date after today.
+    DateInFuture,
+    /// A date before the rollout can have begun.
+    DateTooEarly,
+    /// The same facility and milestone twice in one request.
+    DuplicateRow,
+    /// READY needs READER_APPLIED, and LIVE needs READY, on that day.
+    MissingEarlierMilestone,
+    /// A later milestone needs the one that would be taken back.
+    NeededByLaterMilestone,
+    /// The milestone is in effect already.
+    AlreadyReached,
+    /// The milestone is not in effect on that day.
+    NotReached,
+    /// Before the facility opened.
+    BeforeOpening,
+    /// On or after the day on which the facility closed.
+    AfterClosing,
+    /// Nothing would change.
+    NothingToDo,
+    /// The idempotency key was used for a request with other content.
+    IdempotencyKeyReused,
+    /// Not an institution code.
+    InvalidInstitutionCode,
+    /// The code or reference belongs to another facility.
+    Taken,
+    /// The code does not fit the facility's kind or prefecture.
+    CodeDoesNotFit,
+    /// No such organisation of the kind wanted.
+    UnknownOrganisation,
+    /// A text is too short, too long, or has characters that can't be stored.
+    InvalidText,
+}
+
+/// Why a write, or a row of one, was refused.
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+pub struct UserError {
+    /// For programs.
+    pub code: UserErrorCode,
+    /// Where in the input: names and list positions, outermost first.
+    pub path: Vec<String>,
+    /// For people, in the caller's language.
+    pub message: String,
+}
+
+impl UserError {
+    /// A problem of a facility's history at a path.
+    pub fn of(problem: &Problem, path: Vec<String>, language: Language) -> Self {
+        Self {
+            code: code_of(problem),
+            path,
+            message: problem.message(language),
+        }
+    }
+}
+
+fn code_of(problem: &Problem) -> UserErrorCode {
+    use UserErrorCode as Code;
+    match problem {
+        Problem::NotFound | Problem::EventNotFound => Code::NotFound,
+        Problem::Forbidden => Code::Forbidden,
+        Problem::StaleVersion { .. } => Code::StaleVersion,
+        Problem::InFuture { .. } => Code::DateInFuture,
+        Problem::TooEarly { .. } => Code::DateTooEarly,
+        Problem::DuplicateRow { .. } => Code::DuplicateRow,
+        Problem::MissingGround { .. } => Code::MissingEarlierMilestone,
+        Problem::NeededByLater { .. } => Code::NeededByLaterMilestone,
+        Problem::AlreadyReached { .. } => Code::AlreadyReached,
+        Problem::NotReached { .. } => Code::NotReached,
+        Problem::BeforeOpening { .. } => Code::BeforeOpening,
+        Problem::AfterClosing { .. } => Code::AfterClosing,
+        Problem::NothingToDo => Code::NothingToDo,
+        Problem::KeyReused => Code::IdempotencyKeyReused,
+        Problem::BadCode(_) => Code::InvalidInstitutionCode,
+        Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
+        Problem::CodeDoesNotFit => Code::CodeDoesNotFit,
+        Problem::UnknownOrganisation => Code::UnknownOrganisation,
+        Problem::BadText { .. } => Code::InvalidText,
+    }
+}

@@ -1,0 +1,214 @@
+//! The tables `change` and `change_horizon`.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    auth::Identity,
+    db::{
+        ChangeId, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId, Query, Row,
+    },
+};
+
+/// Where a change came from. Codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
+#[graphql(name = "ChangeSource")]
+pub enum Source {
+    /// A request to the API.
+    Api,
+    /// The operator's command line.
+    CommandLine,
+    /// An imported file.
+    Import,
+    /// The demo's data.
+    Demo,
+    /// A background job.
+    System,
+}
+
+impl Source {
+    /// All sources.
+    pub const ALL: [Self; 5] = [
+        Self::Api,
+        Self::CommandLine,
+        Self::Import,
+        Self::Demo,
+        Self::System,
+    ];
+
+    /// The stored code.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Api => 0,
+            Self::CommandLine => 1,
+            Self::Import => 2,
+            Self::Demo => 3,
+            Self::System => 4,
+        }
+    }
+
+    /// The source of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.code() == code)
+    }
+}
+
+/// What is known of a change when it is written.
+#[derive(Clone, Debug)]
+pub struct ChangeRow {
+    /// When, by the writer's clock. Not the order: that is `seq`.
+    pub recorded_at: DateTime<Utc>,
+    /// Who.
+    pub identity: Identity,
+    /// In whose name.
+    pub organisation: Option<OrganisationId>,
+    /// From where.
+    pub source: Source,
+    /// What was done: the name of the mutation or command.
+    pub operation: &'static str,
+    /// The request in which it was done.
+    pub request_id: Option<String>,
+    /// Why, in the writer's words.
+    pub reason: Option<String>,
+}
+
+/// How far changes are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// The last number given.
+    pub last_seq: i64,
+    /// No change will ever be numbered with an instant at or before this one.
+    pub settled_until: DateTime<Utc>,
+    /// Totals contain the changes up to this number.
+    pub folded_seq: i64,
+}
+
+/// The stored code and id of an identity.
+pub fn identity_columns(identity: &Identity) -> (i16, Option<i64>) {
+    match identity {
+        Identity::Anonymous => (0, None),
+        Identity::User(user) => (1, Some(user.0)),
+        Identity::ServiceToken(token) => (2, Some(*token)),
+        Identity::System => (3, None),
+    }
+}
+
+/// Inserts the row of a change. Call it after every lock is taken: ids of changes that waited for each
+/// other are then in the order in which they commit.
+pub async fn insert(transaction: &DatabaseTransaction, row: ChangeRow) -> Result<ChangeId, DbErr> {
+    let (identity_kind, identity_id) = identity_columns(&row.identity);
+    Query::with(
+        "INSERT INTO change (recorded_at, identity_kind, identity_id, organisation_id, source, operation, \
+         request_id, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+        [
+            row.recorded_at.into(),
+            identity_kind.into(),
+            identity_id.into(),
+            row.organisation.map(|id| id.0).into(),
+            row.source.code().into(),
+            row.operation.into(),
+            row.request_id.into(),
+            row.reason.into(),
+        ],
+    )
+    .scalar(transaction)
+    .await
+}
+
+/// The horizon as it stands.
+pub async fn horizon(connection: &impl ConnectionTrait) -> Result<Horizon, DbErr> {
+    horizon_of(
+        connection,
+        "SELECT last_seq, settled_until, folded_seq FROM change_horizon WHERE id = 1".to_owned(),
+    )
+    .await
+}
+
+/// The horizon, locked against other processes until the transaction ends.
+pub async fn horizon_locked(
+    database: &Database,
+    transaction: &DatabaseTransaction,
+) -> Result<Horizon, DbErr> {
+    horizon_of(
+        transaction,
+        format!(
+            "SELECT last_seq, settled_until, folded_seq FROM change_horizon WHERE id = 1{}",
+            database.for_update()
+        ),
+    )
+    .await
+}
+
+async fn horizon_of(connection: &impl ConnectionTrait, sql: String) -> Result<Horizon, DbErr> {
+    let row = Query::new(sql)
+        .one(connection)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the change horizon".to_owned()))?;
+    let mut row = Row::new(&row);
+    Ok(Horizon {
+        last_seq: row.take()?,
+        settled_until: row.take()?,
+        folded_seq: row.take()?,
+    })
+}
+
+/// Has any committed change no number yet?
+pub async fn has_unsettled(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let row = Query::new("SELECT 1 FROM change WHERE seq IS NULL LIMIT 1")
+        .one(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Numbers every committed change that has no number, after `last_seq`, in the order of ids. Answers how
+/// many.
+pub async fn number(
+    transaction: &DatabaseTransaction,
+    last_seq: i64,
+    settled_at: DateTime<Utc>,
+) -> Result<u64, DbErr> {
+    let result = Query::with(
+        "UPDATE change SET seq = $1 + pending.position, settled_at = $2 FROM (SELECT id, row_number() OVER \
+         (ORDER BY id) AS position FROM change WHERE seq IS NULL) AS pending WHERE change.id = pending.id",
+        [last_seq.into(), settled_at.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+/// Moves the horizon.
+pub async fn advance(
+    transaction: &DatabaseTransaction,
+    last_seq: i64,
+    settled_until: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE change_horizon SET last_seq = $1, settled_until = $2 WHERE id = 1",
+        [last_seq.into(), settled_until.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Says that totals contain the changes up to this number.
+pub async fn set_folded(transaction: &DatabaseTransaction, folded_seq: i64) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE change_horizon SET folded_seq = $1 WHERE id = 1",
+        [folded_seq.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// The last change numbered at or before an instant, 0 if none.
+pub async fn seq_at(connection: &impl ConnectionTrait, at: DateTime<Utc>) -> Result<i64, DbErr> {
+    let row = Query::with(
+        "SELECT seq FROM change WHERE settled_at <= $1 ORDER BY settled_at DESC, seq DESC LIMIT 1",
+        [at.into()],
+    )
+    .one(connection)
+    .await?;
+    row.map_or(Ok(0), |row| Row::new(&row).take())
+}

@@ -1,0 +1,188 @@
+//! Recording changes, numbering them, and resolving `knownAt`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Earlier, IdempotencyKey,
+    entity::{self, ChangeRow, Source},
+};
+use crate::{
+    app::Clock,
+    auth::{Actor, Permission},
+    db::{ChangeId, Database, DatabaseTransaction, DbErr},
+};
+
+/// Up to which change a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Everything that is committed.
+    Now,
+    /// The changes up to this number, which are settled for ever.
+    UpTo {
+        /// The number.
+        seq: i64,
+        /// The instant that was asked for.
+        at: DateTime<Utc>,
+    },
+}
+
+/// Why an instant can't be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum KnownAtError {
+    /// It lies in the future: what will be known then is not settled.
+    #[error("the instant is not settled yet")]
+    NotSettled,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Who writes, from where and why: handed to every use case that writes.
+#[derive(Clone, Debug)]
+pub struct Writer<'a> {
+    /// The database.
+    pub database: &'a Database,
+    /// The clock.
+    pub clock: &'a Clock,
+    /// Who.
+    pub actor: &'a Actor,
+    /// From where.
+    pub source: Source,
+    /// The request.
+    pub request_id: Option<String>,
+    /// Why, in the writer's words.
+    pub reason: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    pub dry_run: bool,
+    /// Under which a repeated request has one effect.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// Why a write could not be answered at all.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for a request with other content")]
+    KeyReused,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl Writer<'_> {
+    /// Ends a write that succeeded: commits it with its outcome, or, if the request was done before under
+    /// the same key, undoes it and answers as the first time.
+    pub async fn finish<T: Serialize + DeserializeOwned>(
+        &self,
+        transaction: DatabaseTransaction,
+        outcome: T,
+    ) -> Result<T, WriteError> {
+        if let Some(key) = &self.key
+            && !key.store(&transaction, &outcome, self.clock.now()).await?
+        {
+            transaction.rollback().await?;
+            return self.earlier().await;
+        }
+        transaction.commit().await?;
+        Ok(outcome)
+    }
+
+    /// Ends a write that was refused or was only tried. A refusal is an outcome too: a repeated request
+    /// gets it again, unless the first one did better.
+    pub async fn refuse<T: Serialize + DeserializeOwned>(
+        &self,
+        transaction: DatabaseTransaction,
+        outcome: T,
+    ) -> Result<T, WriteError> {
+        transaction.rollback().await?;
+        let Some(key) = self.key.as_ref().filter(|_| !self.dry_run) else {
+            return Ok(outcome);
+        };
+        let stored = key
+            .store(self.database.write(), &outcome, self.clock.now())
+            .await?;
+        if stored {
+            Ok(outcome)
+        } else {
+            self.earlier().await
+        }
+    }
+
+    async fn earlier<T: DeserializeOwned>(&self) -> Result<T, WriteError> {
+        let earlier = match &self.key {
+            Some(key) => key.earlier(self.database.write()).await?,
+            None => None,
+        };
+        match earlier {
+            Some(Earlier::Same(outcome)) => Ok(outcome),
+            Some(Earlier::Other) | None => Err(WriteError::KeyReused),
+        }
+    }
+}
+
+/// Leaves the change row of a transaction, after its locks are taken and before its writes.
+pub async fn record(
+    transaction: &DatabaseTransaction,
+    writer: &Writer<'_>,
+    permission: Permission,
+    operation: &'static str,
+) -> Result<ChangeId, DbErr> {
+    entity::insert(
+        transaction,
+        ChangeRow {
+            recorded_at: writer.clock.now(),
+            identity: writer.actor.identity.clone(),
+            organisation: writer.actor.acting_for(permission),
+            source: writer.source,
+            operation,
+            request_id: writer.request_id.clone(),
+            reason: writer.reason.clone(),
+        },
+    )
+    .await
+}
+
+/// Numbers what is committed and not numbered yet. Any process may call it at any time; if another is at
+/// it, this one leaves it to that. Answers how many changes got a number.
+pub async fn settle(database: &Database, clock: &Clock) -> Result<u64, DbErr> {
+    if !entity::has_unsettled(database.read()).await? {
+        return Ok(0);
+    }
+    number(database, clock).await
+}
+
+/// Resolves the instant of a `knownAt` to a settled number, numbering first if the instant is recent.
+pub async fn resolve_known_at(
+    database: &Database,
+    clock: &Clock,
+    at: Option<DateTime<Utc>>,
+) -> Result<Known, KnownAtError> {
+    let Some(at) = at else {
+        return Ok(Known::Now);
+    };
+    if at >= clock.now() {
+        return Err(KnownAtError::NotSettled);
+    }
+    if entity::horizon(database.read()).await?.settled_until <= at {
+        number(database, clock).await?;
+    }
+    let seq = entity::seq_at(database.read(), at).await?;
+    Ok(Known::UpTo { seq, at })
+}
+
+async fn number(database: &Database, clock: &Clock) -> Result<u64, DbErr> {
+    let transaction = database.begin().await?;
+    let horizon = entity::horizon_locked(database, &transaction).await?;
+    let stamp = clock
+        .now()
+        .max(horizon.settled_until + TimeDelta::microseconds(1));
+    let numbered = entity::number(&transaction, horizon.last_seq, stamp).await?;
+    let last_seq = horizon
+        .last_seq
+        .saturating_add(i64::try_from(numbered).unwrap_or(0));
+    entity::advance(&transaction, last_seq, stamp).await?;
+    transaction.commit().await?;
+    Ok(numbered)
+}

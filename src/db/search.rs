@@ -1,0 +1,61 @@
+//! The n-gram index of facilities: an array column under GIN on PostgreSQL, a contentless FTS5 table on
+//! SQLite, in which every gram is a word of eight hexadecimal digits.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+
+use super::{Backend, Query};
+
+/// A gram as a word of the FTS5 table.
+fn word(gram: i32) -> String {
+    format!("{:08x}", gram.cast_unsigned())
+}
+
+/// The FTS5 document of some grams.
+pub fn document(grams: &[i32]) -> String {
+    let words: Vec<String> = grams.iter().map(|gram| word(*gram)).collect();
+    words.join(" ")
+}
+
+/// Replaces a row's entry in the index.
+pub async fn write(connection: &impl ConnectionTrait, id: i64, grams: &[i32]) -> Result<(), DbErr> {
+    if connection.get_database_backend() == DbBackend::Postgres {
+        Query::with(
+            "UPDATE facility SET search_grams = $2 WHERE id = $1",
+            [id.into(), grams.to_vec().into()],
+        )
+        .execute(connection)
+        .await?;
+        return Ok(());
+    }
+    Query::with("DELETE FROM facility_search WHERE rowid = $1", [id.into()])
+        .execute(connection)
+        .await?;
+    Query::with(
+        "INSERT INTO facility_search (rowid, grams) VALUES ($1, $2)",
+        [id.into(), document(grams).into()],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Appends "the row called `alias` has all these grams".
+pub fn push_match(query: &mut Query, backend: Backend, alias: &str, grams: &[i32]) {
+    match backend {
+        Backend::Postgres => {
+            query
+                .push(alias)
+                .push(".search_grams @> ")
+                .bind(grams.to_vec())
+                .push("::integer[]");
+        }
+        Backend::Sqlite => {
+            let words: Vec<String> = grams.iter().map(|gram| word(*gram)).collect();
+            query
+                .push(alias)
+                .push(".id IN (SELECT rowid FROM facility_search WHERE facility_search MATCH ")
+                .bind(words.join(" AND "))
+                .push(")");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Tables by their columns, so that rows are inserted, upserted and bulk-loaded by one description.
+//! PostgreSQL takes many rows as one array for each column, which it plans once whatever their number;
+//! SQLite takes them as a list of values.
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, Value,
+    sea_query::{ArrayType, ValueType},
+};
+
+use super::Query;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// 64-bit integer: ids.
+    Big,
+    /// 32-bit integer: counts.
+    Int,
+    /// 16-bit integer: codes of enums.
+    Code,
+    /// True or false.
+    Bool,
+    /// A civil date.
+    Date,
+    /// An instant, to the microsecond.
+    Instant,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// A table's name and the columns that we write.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its written columns, in the order in which rows give their values.
+    pub columns: &'static [(&'static str, Column)],
+}
+
+/// One row's values, in the order of [`Table::columns`].
+pub type Values = Vec<Value>;
+
+/// SQLite takes at most 32,766 parameters in a statement.
+const MOST_PARAMETERS: usize = 32_000;
+/// More rows than this in one statement make it slower to parse than it saves.
+const MOST_ROWS: usize = 500;
+
+impl Table {
+    /// Inserts rows.
+    pub async fn insert(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: Vec<Values>,
+    ) -> Result<(), DbErr> {
+        self.write(connection, rows, "").await.map(drop)
+    }
+
+    /// Inserts rows and answers the value of an integer column of each, such as its id. In no order.
+    pub async fn insert_returning(
+        &self,
+        connection: &impl ConnectionTrait,
+        column: &str,
+        rows: Vec<Values>,
+    ) -> Result<Vec<i64>, DbErr> {
+        self.write(connection, rows, &format!(" RETURNING {column}"))
+            .await
+    }
+
+    /// Inserts rows, or replaces those that are there under the same key columns.
+    pub async fn upsert(
+        &self,
+        connection: &impl ConnectionTrait,
+        key: &[&str],
+        rows: Vec<Values>,
+    ) -> Result<(), DbErr> {
+        let set: Vec<String> = self
+            .columns
+            .iter()
+            .filter(|(name, _)| !key.contains(name))
+            .map(|(name, _)| format!("{name} = excluded.{name}"))
+            .collect();
+        let tail = format!(
+            " ON CONFLICT ({}) DO UPDATE SET {}",
+            key.join(", "),
+            set.join(", ")
+        );
+        self.write(connection, rows, &tail).await.map(drop)
+    }
+
+    /// The column names, comma separated.
+    pub fn column_list(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
+
+    async fn write(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: Vec<Values>,
+        tail: &str,
+    ) -> Result<Vec<i64>, DbErr> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let arrays = connection.get_database_backend() == DbBackend::Postgres && rows.len() > 1;
+        if arrays {
+            self.write_arrays(connection, rows, tail).await
+        } else {
+            self.write_values(connection, rows, tail).await
+        }
+    }
+
+    async fn write_arrays(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: Vec<Values>,
+        tail: &str,
+    ) -> Result<Vec<i64>, DbErr> {
+        let mut columns: Vec<Vec<Value>> = self
+            .columns
+            .iter()
+            .map(|_| Vec::with_capacity(rows.len()))
+            .collect();
+        for row in rows {
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value);
+            }
+        }
+        let mut query = Query::new(format!(
+            "INSERT INTO {} ({}) SELECT * FROM unnest(",
+            self.name,
+            self.column_list()
+        ));
+        for (position, (values, (_, column))) in
+            columns.into_iter().zip(self.columns.iter()).enumerate()
+        {
+            query.push(if position > 0 { ", " } else { "" });
+            query.bind(Value::Array(column.array_type(), Some(Box::new(values))));
+            query.push("::").push(column.postgres_name()).push("[]");
+        }
+        query.push(")").push(tail);
+        run(connection, query, tail).await
+    }
+
+    async fn write_values(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: Vec<Values>,
+        tail: &str,
+    ) -> Result<Vec<i64>, DbErr> {
+        let most = (MOST_PARAMETERS / self.columns.len().max(1)).clamp(1, MOST_ROWS);
+        let mut rows = rows.into_iter().peekable();
+        let mut returned = Vec::new();
+        while rows.peek().is_some() {
+            let mut query = Query::new(format!(
+                "INSERT INTO {} ({}) VALUES ",
+                self.name,
+                self.column_list()
+            ));
+            for (position, row) in rows.by_ref().take(most).enumerate() {
+                query.push(if position > 0 { ", (" } else { "(" });
+                query.bind_all(row).push(")");
+            }
+            query.push(tail);
+            returned.extend(run(connection, query, tail).await?);
+        }
+        Ok(returned)
+    }
+}
+
+/// Runs a write; with a `RETURNING` its rows are read.
+async fn run(
+    connection: &impl ConnectionTrait,
+    query: Query,
+    tail: &str,
+) -> Result<Vec<i64>, DbErr> {
+    if !tail.contains("RETURNING") {
+        query.execute(connection).await?;
+        return Ok(Vec::new());
+    }
+    let rows = query.all(connection).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+impl Column {
+    fn postgres_name(self) -> &'static str {
+        match self {
+            Self::Big => "bigint",
+            Self::Int => "integer",
+            Self::Code => "smallint",
+            Self::Bool => "boolean",
+            Self::Date => "date",
+            Self::Instant => "timestamptz",
+            Self::Text => "text",
+            Self::Bytes => "bytea",
+        }
+    }
+
+    fn array_type(self) -> ArrayType {
+        match self {
+            Self::Big => i64::array_type(),
+            Self::Int => i32::array_type(),
+            Self::Code => i16::array_type(),
+            Self::Bool => bool::array_type(),
+            Self::Date => chrono::NaiveDate::array_type(),
+            Self::Instant => chrono::DateTime::<chrono::Utc>::array_type(),
+            Self::Text => String::array_type(),
+            Self::Bytes => Vec::<u8>::array_type(),
+        }
+    }
+}

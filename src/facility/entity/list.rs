@@ -1,0 +1,447 @@
+//! Finding facilities: one by id or code, and pages of a filtered, ordered list. One statement fetches
+//! all that was asked for, and nothing that was not.
+
+use chrono::NaiveDate;
+use sea_orm::{ConnectionTrait, Value};
+
+use super::registry::push_search;
+use crate::{
+    auth::Scope,
+    db::{Database, DbErr, FacilityId, OrganisationId, Query, Row},
+    facility::{FacilityKind, Prefecture},
+    figures::entity::{read_kind, read_prefecture},
+    milestone::{
+        Milestone, Stage,
+        entity::{push_scope, read_stage},
+    },
+};
+
+/// What a query wants of each facility beyond what every row has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Postal code, address, telephone and mail.
+    pub contacts: bool,
+    /// The ten dates.
+    pub milestones: bool,
+    /// The vendor's name.
+    pub vendor: bool,
+    /// The chain's name.
+    pub chain: bool,
+}
+
+/// An organisation as lists name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganisationName {
+    /// Its id.
+    pub id: OrganisationId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A facility as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FacilityRow {
+    /// Its id.
+    pub id: FacilityId,
+    /// Its present code.
+    pub code: String,
+    /// Counts up with every change.
+    pub version: i32,
+    /// What it is.
+    pub kind: FacilityKind,
+    /// Where it is.
+    pub prefecture: Prefecture,
+    /// Public institution or not.
+    pub public_institution: bool,
+    /// The day it opened.
+    pub opened_on: NaiveDate,
+    /// The day from which it no longer counts.
+    pub closed_on: Option<NaiveDate>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// When it last reached a milestone.
+    pub last_milestone_on: Option<NaiveDate>,
+    /// Its name.
+    pub name: String,
+    /// Its name in katakana.
+    pub name_kana: String,
+    /// Postal code, address, telephone and mail, if asked for.
+    pub contacts: Option<(String, String, String, Option<String>)>,
+    /// Since when each milestone is in effect, if asked for.
+    pub milestones: Option<[Option<NaiveDate>; 10]>,
+    /// The vendor it engages, if asked for.
+    pub vendor: Option<OrganisationName>,
+    /// The chain it belongs to, if asked for.
+    pub chain: Option<OrganisationName>,
+    /// Its place in the order of a list.
+    pub sort: Option<String>,
+}
+
+/// What one facility is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Its id.
+    Id(FacilityId),
+    /// A code, past or present.
+    Code(String),
+    /// An organisation's own reference.
+    Reference(OrganisationId, String),
+}
+
+/// By which a list is ordered; ties are broken by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, async_graphql::Enum)]
+#[graphql(name = "FacilityOrderField")]
+pub enum Order {
+    /// The institution code.
+    #[default]
+    Code,
+    /// The name in katakana.
+    NameKana,
+    /// The day of opening.
+    OpenedOn,
+    /// The stage, then the code.
+    Stage,
+    /// The day on which the last milestone was reached; none first.
+    LastMilestoneOn,
+}
+
+impl Order {
+    /// The column, never null.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Code => "s.code",
+            Self::NameKana => "f.name_kana",
+            Self::OpenedOn => "s.opened_on",
+            Self::Stage => "s.stage",
+            Self::LastMilestoneOn => "COALESCE(s.last_milestone_on, '0001-01-01')",
+        }
+    }
+
+    /// Does no value occur twice, so that ties need not be broken?
+    fn is_unique(self) -> bool {
+        self == Self::Code
+    }
+
+    fn value(self, sort: &str) -> Option<Value> {
+        Some(match self {
+            Self::Code | Self::NameKana => sort.into(),
+            Self::Stage => sort.parse::<i16>().ok()?.into(),
+            Self::OpenedOn | Self::LastMilestoneOn => sort.parse::<NaiveDate>().ok()?.into(),
+        })
+    }
+}
+
+/// A place in an ordered list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The order's value.
+    pub sort: String,
+    /// The facility.
+    pub id: FacilityId,
+}
+
+/// A milestone planned between two days, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedFilter {
+    /// Which milestone.
+    pub milestone: Milestone,
+    /// From this day.
+    pub from: Option<NaiveDate>,
+    /// Until this day.
+    pub until: Option<NaiveDate>,
+}
+
+/// A filtered and ordered list of facilities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// A part of the name, kana or address, folded; at least two characters.
+    pub search: Option<String>,
+    /// Any of these kinds.
+    pub kinds: Vec<FacilityKind>,
+    /// Any of these prefectures; bureaus are resolved to theirs.
+    pub prefectures: Vec<Prefecture>,
+    /// Any of these stages.
+    pub stages: Vec<Stage>,
+    /// Engages this vendor; `Some(None)`: none.
+    pub vendor: Option<Option<OrganisationId>>,
+    /// Belongs to this chain; `Some(None)`: none.
+    pub chain: Option<Option<OrganisationId>>,
+    /// Public institution or not.
+    pub public_institution: Option<bool>,
+    /// Open on this day, or (`false`) not.
+    pub open: Option<(NaiveDate, bool)>,
+    /// A milestone planned in a time.
+    pub planned: Option<PlannedFilter>,
+    /// The last milestone was reached on or before this day.
+    pub last_milestone_until: Option<NaiveDate>,
+    /// The last milestone was reached on or after this day.
+    pub last_milestone_from: Option<NaiveDate>,
+    /// The order.
+    pub order: Order,
+    /// Backwards.
+    pub descending: bool,
+}
+
+/// The facility in a scope that fits.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    scope: &Scope,
+    condition: &Condition,
+    fields: Fields,
+) -> Result<Option<FacilityRow>, DbErr> {
+    let mut query = Query::default();
+    push_select(&mut query, fields);
+    query.push(" WHERE ");
+    match condition {
+        Condition::Id(id) => {
+            query.push("s.facility_id = ").bind(id.0);
+        }
+        Condition::Code(code) => {
+            query
+                .push("s.facility_id = (SELECT facility_id FROM facility_code WHERE code = ")
+                .bind(code.as_str())
+                .push(")");
+        }
+        Condition::Reference(organisation, reference) => {
+            query
+                .push("s.facility_id = (SELECT facility_id FROM facility_reference WHERE organisation_id = ")
+                .bind(organisation.0)
+                .push(" AND reference = ")
+                .bind(reference.as_str())
+                .push(")");
+        }
+    }
+    query.push(" AND ");
+    push_scope(&mut query, scope, "s");
+    let row = query.one(connection).await?;
+    row.map(|row| read(&mut Row::new(&row), fields, None))
+        .transpose()
+}
+
+/// A page of a list: the `most` facilities after (or, `backwards`, before) a place, in the list's order.
+pub async fn list(
+    database: &Database,
+    scope: &Scope,
+    list: &ListQuery,
+    fields: Fields,
+    from: Option<&Cursor>,
+    backwards: bool,
+    most: u64,
+) -> Result<Vec<FacilityRow>, DbErr> {
+    let mut query = Query::default();
+    push_select(&mut query, fields);
+    push_where(&mut query, database, scope, list);
+    let descending = list.descending != backwards;
+    if let Some(cursor) = from
+        && let Some(sort) = list.order.value(&cursor.sort)
+    {
+        let beyond = if descending { " < " } else { " > " };
+        if list.order.is_unique() {
+            query
+                .push(" AND ")
+                .push(list.order.column())
+                .push(beyond)
+                .bind(sort);
+        } else {
+            query
+                .push(" AND (")
+                .push(list.order.column())
+                .push(", s.facility_id)");
+            query.push(beyond).push("(");
+            query.bind(sort).push(", ").bind(cursor.id.0).push(")");
+        }
+    }
+    let direction = if descending { " DESC" } else { "" };
+    query
+        .push(" ORDER BY ")
+        .push(list.order.column())
+        .push(direction);
+    if !list.order.is_unique() {
+        query.push(", s.facility_id").push(direction);
+    }
+    query
+        .push(" LIMIT ")
+        .bind(i64::try_from(most).unwrap_or(i64::MAX));
+    let rows = query.all(database.read()).await?;
+    let mut rows: Vec<FacilityRow> = rows
+        .iter()
+        .map(|row| read(&mut Row::new(row), fields, Some(list.order)))
+        .collect::<Result<_, _>>()?;
+    if backwards {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// How many facilities a list has, counted up to a limit.
+pub async fn count_up_to(
+    database: &Database,
+    scope: &Scope,
+    list: &ListQuery,
+    limit: i64,
+) -> Result<i64, DbErr> {
+    let names = list.search.is_some();
+    let mut query = Query::new("SELECT count(*) FROM (SELECT 1 FROM facility_state s");
+    if names {
+        query.push(" JOIN facility f ON f.id = s.facility_id");
+    }
+    push_where(&mut query, database, scope, list);
+    query.push(" LIMIT ").bind(limit).push(") AS counted");
+    query.scalar(database.read()).await
+}
+
+fn push_select(query: &mut Query, fields: Fields) {
+    query.push(
+        "SELECT s.facility_id, s.code, s.version, s.kind, s.prefecture, s.public_institution, s.opened_on, \
+         s.closed_on, s.stage, s.last_milestone_on, f.name, f.name_kana",
+    );
+    if fields.contacts {
+        query.push(", f.postal_code, f.address, f.phone, f.email");
+    }
+    if fields.milestones {
+        query.push(
+            ", s.reader_applied_on, s.vendor_ordered_on, s.use_applied_on, s.certificate_issued_on, \
+             s.reader_delivered_on, s.pc_procured_on, s.router_procured_on, s.installed_on, s.ready_on, \
+             s.live_on",
+        );
+    }
+    if fields.vendor {
+        query.push(", v.id, v.name");
+    }
+    if fields.chain {
+        query.push(", c.id, c.name");
+    }
+    query.push(" FROM facility_state s JOIN facility f ON f.id = s.facility_id");
+    if fields.vendor {
+        query.push(" LEFT JOIN organisation v ON v.id = s.vendor_id");
+    }
+    if fields.chain {
+        query.push(" LEFT JOIN organisation c ON c.id = s.chain_id");
+    }
+}
+
+fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &ListQuery) {
+    query.push(" WHERE ");
+    push_scope(query, scope, "s");
+    if let Some(folded) = &list.search {
+        query.push(" AND ");
+        push_search(query, database.backend(), folded);
+    }
+    push_any(query, "s.kind", list.kinds.iter().map(|kind| kind.code()));
+    push_any(
+        query,
+        "s.prefecture",
+        list.prefectures.iter().map(|p| i16::from(p.number())),
+    );
+    push_any(
+        query,
+        "s.stage",
+        list.stages.iter().map(|stage| stage.code()),
+    );
+    push_member(query, "s.vendor_id", list.vendor);
+    push_member(query, "s.chain_id", list.chain);
+    if let Some(public) = list.public_institution {
+        query.push(" AND s.public_institution = ").bind(public);
+    }
+    if let Some((day, open)) = list.open {
+        query.push(if open { " AND (" } else { " AND NOT (" });
+        query.push("s.opened_on <= ").bind(day);
+        query
+            .push(" AND (s.closed_on IS NULL OR s.closed_on > ")
+            .bind(day);
+        query.push("))");
+    }
+    if let Some(day) = list.last_milestone_until {
+        query.push(" AND s.last_milestone_on <= ").bind(day);
+    }
+    if let Some(day) = list.last_milestone_from {
+        query.push(" AND s.last_milestone_on >= ").bind(day);
+    }
+    if let Some(planned) = &list.planned {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM milestone_plan p WHERE p.facility_id = s.facility_id AND p.milestone = ",
+        );
+        query.bind(planned.milestone.code());
+        if let Some(from) = planned.from {
+            query.push(" AND p.planned_on >= ").bind(from);
+        }
+        if let Some(until) = planned.until {
+            query.push(" AND p.planned_on <= ").bind(until);
+        }
+        query.push(")");
+    }
+}
+
+fn push_any(query: &mut Query, column: &str, codes: impl ExactSizeIterator<Item = i16>) {
+    if codes.len() > 0 {
+        query.push(" AND ").push(column).push(" IN (");
+        query.bind_all(codes).push(")");
+    }
+}
+
+fn push_member(query: &mut Query, column: &str, member: Option<Option<OrganisationId>>) {
+    if let Some(member) = member {
+        query.push(" AND ").push(column).push(" = ");
+        query.bind(member.map_or(0, |id| id.0));
+        if member.is_some() {
+            // Lets both databases use a partial index.
+            query.push(" AND ").push(column).push(" <> 0");
+        }
+    }
+}
+
+fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<FacilityRow, DbErr> {
+    let mut facility = FacilityRow {
+        id: row.take()?,
+        code: row.take()?,
+        version: row.take()?,
+        kind: read_kind(row)?,
+        prefecture: read_prefecture(row)?,
+        public_institution: row.take()?,
+        opened_on: row.take()?,
+        closed_on: row.take()?,
+        stage: read_stage(row)?,
+        last_milestone_on: row.take()?,
+        name: row.take()?,
+        name_kana: row.take()?,
+        contacts: None,
+        milestones: None,
+        vendor: None,
+        chain: None,
+        sort: None,
+    };
+    if fields.contacts {
+        facility.contacts = Some((row.take()?, row.take()?, row.take()?, row.take()?));
+    }
+    if fields.milestones {
+        let mut dates = [None; 10];
+        for date in &mut dates {
+            *date = row.take()?;
+        }
+        facility.milestones = Some(dates);
+    }
+    if fields.vendor {
+        facility.vendor = read_name(row)?;
+    }
+    if fields.chain {
+        facility.chain = read_name(row)?;
+    }
+    facility.sort = order.map(|order| match order {
+        Order::Code => facility.code.clone(),
+        Order::NameKana => facility.name_kana.clone(),
+        Order::OpenedOn => facility.opened_on.to_string(),
+        Order::Stage => facility.stage.code().to_string(),
+        Order::LastMilestoneOn => facility
+            .last_milestone_on
+            .map_or_else(|| "0001-01-01".to_owned(), |day| day.to_string()),
+    });
+    Ok(facility)
+}
+
+fn read_name(row: &mut Row<'_>) -> Result<Option<OrganisationName>, DbErr> {
+    let (id, name): (Option<i64>, Option<String>) = (row.take()?, row.take()?);
+    Ok(id.zip(name).map(|(id, name)| OrganisationName {
+        id: OrganisationId(id),
+        name,
+    }))
+}

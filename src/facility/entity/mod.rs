@@ -1,0 +1,15 @@
+//! The tables `facility`, `facility_code` and `facility_reference`, and finders over the registry. Every
+//! finder starts from a scope.
+
+mod list;
+mod registry;
+
+pub use list::{
+    Condition, Cursor, FacilityRow, Fields, ListQuery, Order, OrganisationName, PlannedFilter,
+    count_up_to, find, list,
+};
+pub use registry::{
+    Contacts, FACILITY, FACILITY_CODE, FoundCode, add_code, code_is_taken, code_values,
+    contacts_of, facility_values, find_by_codes, insert, organisation_is, replace_code,
+    set_reference, update_contacts, write_search,
+};

@@ -1,0 +1,315 @@
+//! Writing the registry's own rows: names, contacts, codes, references and the search index.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use sea_orm::{ConnectionTrait, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::{OrganisationKind, Scope},
+    db::{
+        Backend, Column, Database, DatabaseTransaction, DbErr, FacilityId, OrganisationId, Query,
+        Row, Table, Values, search,
+    },
+    facility::{InstitutionCode, text},
+    milestone::entity::push_scope,
+};
+
+/// Names and contacts.
+pub const FACILITY: Table = Table {
+    name: "facility",
+    columns: &[
+        ("id", Column::Big),
+        ("name", Column::Text),
+        ("name_kana", Column::Text),
+        ("postal_code", Column::Text),
+        ("address", Column::Text),
+        ("phone", Column::Text),
+        ("email", Column::Text),
+        ("search_text", Column::Text),
+    ],
+};
+
+/// Every code a facility ever had.
+pub const FACILITY_CODE: Table = Table {
+    name: "facility_code",
+    columns: &[
+        ("code", Column::Text),
+        ("facility_id", Column::Big),
+        ("valid_until", Column::Date),
+    ],
+};
+
+/// How a facility is called, found and reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contacts {
+    /// Its name.
+    pub name: String,
+    /// Its name in katakana.
+    pub name_kana: String,
+    /// Seven digits, with a hyphen.
+    pub postal_code: String,
+    /// Its address, prefecture first.
+    pub address: String,
+    /// Its telephone number.
+    pub phone: String,
+    /// Its mail address, if it has one.
+    pub email: Option<String>,
+}
+
+impl Contacts {
+    /// The folded text by which it is found.
+    pub fn search_text(&self) -> String {
+        text::search_text(&self.name, &self.name_kana, &self.address)
+    }
+}
+
+/// The columns of a facility's row.
+pub fn facility_values(id: FacilityId, contacts: &Contacts) -> Values {
+    vec![
+        id.0.into(),
+        contacts.name.clone().into(),
+        contacts.name_kana.clone().into(),
+        contacts.postal_code.clone().into(),
+        contacts.address.clone().into(),
+        contacts.phone.clone().into(),
+        contacts.email.clone().into(),
+        contacts.search_text().into(),
+    ]
+}
+
+/// The columns of a code's row.
+pub fn code_values(
+    code: InstitutionCode,
+    facility: FacilityId,
+    until: Option<NaiveDate>,
+) -> Values {
+    vec![code.to_string().into(), facility.0.into(), until.into()]
+}
+
+/// Adds a facility's row and its search entry. Answers its id.
+pub async fn insert(
+    transaction: &DatabaseTransaction,
+    contacts: &Contacts,
+) -> Result<FacilityId, DbErr> {
+    let values: Vec<Value> = facility_values(FacilityId(0), contacts);
+    let mut query = Query::new(
+        "INSERT INTO facility (name, name_kana, postal_code, address, phone, email, search_text) \
+         VALUES (",
+    );
+    query
+        .bind_all(values.into_iter().skip(1))
+        .push(") RETURNING id");
+    let id = FacilityId(query.scalar(transaction).await?);
+    write_search(transaction, id, contacts).await?;
+    Ok(id)
+}
+
+/// Replaces a facility's names and contacts.
+pub async fn update_contacts(
+    transaction: &DatabaseTransaction,
+    facility: FacilityId,
+    contacts: &Contacts,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE facility SET name = $2, name_kana = $3, postal_code = $4, address = $5, phone = $6, \
+         email = $7, search_text = $8 WHERE id = $1",
+        [
+            facility.0.into(),
+            contacts.name.clone().into(),
+            contacts.name_kana.clone().into(),
+            contacts.postal_code.clone().into(),
+            contacts.address.clone().into(),
+            contacts.phone.clone().into(),
+            contacts.email.clone().into(),
+            contacts.search_text().into(),
+        ],
+    )
+    .execute(transaction)
+    .await?;
+    write_search(transaction, facility, contacts).await
+}
+
+/// Writes a facility's entry in the search index.
+pub async fn write_search(
+    transaction: &DatabaseTransaction,
+    facility: FacilityId,
+    contacts: &Contacts,
+) -> Result<(), DbErr> {
+    search::write(
+        transaction,
+        facility.0,
+        &text::grams(&contacts.search_text()),
+    )
+    .await
+}
+
+/// A facility's names and contacts. Its caller has checked the scope.
+pub async fn contacts_of(
+    connection: &impl ConnectionTrait,
+    facility: FacilityId,
+) -> Result<Option<Contacts>, DbErr> {
+    let row = Query::with(
+        "SELECT name, name_kana, postal_code, address, phone, email FROM facility WHERE id = $1",
+        [facility.0.into()],
+    )
+    .one(connection)
+    .await?;
+    row.map(|row| {
+        let mut row = Row::new(&row);
+        Ok(Contacts {
+            name: row.take()?,
+            name_kana: row.take()?,
+            postal_code: row.take()?,
+            address: row.take()?,
+            phone: row.take()?,
+            email: row.take()?,
+        })
+    })
+    .transpose()
+}
+
+/// Does any facility have, or did any ever have, this code?
+pub async fn code_is_taken(
+    transaction: &DatabaseTransaction,
+    code: InstitutionCode,
+) -> Result<bool, DbErr> {
+    let row = Query::with(
+        "SELECT 1 FROM facility_code WHERE code = $1",
+        [code.to_string().into()],
+    )
+    .one(transaction)
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Adds the code of a new facility.
+pub async fn add_code(
+    transaction: &DatabaseTransaction,
+    facility: FacilityId,
+    code: InstitutionCode,
+) -> Result<(), DbErr> {
+    FACILITY_CODE
+        .insert(transaction, vec![code_values(code, facility, None)])
+        .await
+}
+
+/// Gives a facility a new code; the old one stays findable.
+pub async fn replace_code(
+    transaction: &DatabaseTransaction,
+    facility: FacilityId,
+    code: InstitutionCode,
+    on: NaiveDate,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE facility_code SET valid_until = $2 WHERE facility_id = $1 AND valid_until IS NULL",
+        [facility.0.into(), on.into()],
+    )
+    .execute(transaction)
+    .await?;
+    add_code(transaction, facility, code).await
+}
+
+/// Sets or removes an organisation's own reference for a facility. `false` if another facility has it.
+pub async fn set_reference(
+    transaction: &DatabaseTransaction,
+    organisation: OrganisationId,
+    facility: FacilityId,
+    reference: Option<&str>,
+) -> Result<bool, DbErr> {
+    Query::with(
+        "DELETE FROM facility_reference WHERE organisation_id = $1 AND facility_id = $2",
+        [organisation.0.into(), facility.0.into()],
+    )
+    .execute(transaction)
+    .await?;
+    let Some(reference) = reference else {
+        return Ok(true);
+    };
+    let result = Query::with(
+        "INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (organisation_id, reference) DO NOTHING",
+        [organisation.0.into(), reference.into(), facility.0.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// A code, past or present, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundCode {
+    /// The facility.
+    pub facility: FacilityId,
+    /// Set for a past code: the day from which another holds.
+    pub valid_until: Option<NaiveDate>,
+}
+
+/// The facilities in a scope that have, or had, these codes.
+pub async fn find_by_codes(
+    database: &Database,
+    scope: &Scope,
+    codes: &[InstitutionCode],
+) -> Result<HashMap<InstitutionCode, FoundCode>, DbErr> {
+    let mut query = Query::new(
+        "SELECT c.code, c.facility_id, c.valid_until FROM facility_code c JOIN facility_state s \
+         ON s.facility_id = c.facility_id WHERE c.code",
+    );
+    match codes {
+        [one] => {
+            query.push(" = ").bind(one.to_string());
+        }
+        many => {
+            let texts = many.iter().map(InstitutionCode::to_string).collect();
+            query.bind_texts(database.backend(), texts);
+        }
+    }
+    query.push(" AND ");
+    push_scope(&mut query, scope, "s");
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let code: String = row.take()?;
+            let code = InstitutionCode::parse(&code)
+                .map_err(|error| DbErr::Type(format!("stored code: {error}")))?;
+            let found = FoundCode {
+                facility: row.take()?,
+                valid_until: row.take()?,
+            };
+            Ok((code, found))
+        })
+        .collect()
+}
+
+/// Appends "is found by this folded text": candidates from the index, checked against the text.
+pub fn push_search(query: &mut Query, backend: Backend, folded: &str) {
+    search::push_match(query, backend, "f", &text::grams(folded));
+    let escaped: String = folded
+        .chars()
+        .flat_map(|c| {
+            let escape = matches!(c, '%' | '_' | '\\').then_some('\\');
+            escape.into_iter().chain([c])
+        })
+        .collect();
+    query
+        .push(" AND f.search_text LIKE ")
+        .bind(format!("%{escaped}%"))
+        .push(" ESCAPE '\\'");
+}
+
+/// Is there an organisation of this kind with this id?
+pub async fn organisation_is(
+    transaction: &DatabaseTransaction,
+    organisation: OrganisationId,
+    kind: OrganisationKind,
+) -> Result<bool, DbErr> {
+    let row = Query::with(
+        "SELECT 1 FROM organisation WHERE id = $1 AND kind = $2",
+        [organisation.0.into(), kind.code().into()],
+    )
+    .one(transaction)
+    .await?;
+    Ok(row.is_some())
+}

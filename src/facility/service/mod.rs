@@ -1,0 +1,8 @@
+//! Use cases of the registry: registering facilities and amending what is known of them. Everything that
+//! figures depend on becomes an event in the facility's history.
+
+mod amend;
+mod register;
+
+pub use amend::{Amendment, ContactsPatch, amend};
+pub use register::{Registration, register};

@@ -1,0 +1,170 @@
+//! Registering a facility.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Permission,
+    change::{self, WriteError, Writer},
+    facility::{
+        FacilityKind, InstitutionCode,
+        entity::{self, Contacts},
+    },
+    milestone::{
+        Aspect, Event, History, Problem,
+        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, commit},
+    },
+};
+
+/// Longest name, kana or address, in characters.
+pub const MOST_NAME: usize = 200;
+
+/// A facility to be registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its institution code, as the caller wrote it.
+    pub code: String,
+    /// What it is.
+    pub kind: FacilityKind,
+    /// How it is called and reached.
+    pub contacts: Contacts,
+    /// Public institution or not.
+    pub public_institution: bool,
+    /// The day it opened, or will open.
+    pub opened_on: NaiveDate,
+}
+
+/// Registers a facility. The prefecture is that of its code.
+pub async fn register(
+    writer: &Writer<'_>,
+    registration: &Registration,
+) -> Result<BulkOutcome, WriteError> {
+    let transaction = writer.database.begin().await?;
+    let (code, mut problems) = check(writer, registration);
+    if let Some(code) = code
+        && entity::code_is_taken(&transaction, code).await?
+    {
+        problems.push(Problem::CodeTaken);
+    }
+    let (Some(code), true) = (code, problems.is_empty()) else {
+        return writer.refuse(transaction, refused(problems)).await;
+    };
+    if writer.dry_run {
+        return writer.refuse(transaction, refused(Vec::new())).await;
+    }
+    let facility = entity::insert(&transaction, &registration.contacts).await?;
+    entity::add_code(&transaction, facility, code).await?;
+    let change = change::record(
+        &transaction,
+        writer,
+        Permission::RegistryWrite,
+        "facilityRegister",
+    )
+    .await?;
+    let events = first_events(registration, code);
+    let after = match History::new(events.clone()).derive() {
+        Ok(after) => after,
+        Err(broken) => {
+            return writer
+                .refuse(transaction, refused(vec![broken.into()]))
+                .await;
+        }
+    };
+    let amended = Amended {
+        facility,
+        code: code.to_string(),
+        version: 0,
+        before: None,
+        after,
+        events,
+    };
+    let ids = commit(writer, &transaction, change, &[amended]).await?;
+    let outcome = BulkOutcome {
+        change: Some(change),
+        rows: vec![RowOutcome {
+            facility: Some(facility),
+            version: Some(1),
+            events: ids.into_iter().flatten().collect(),
+            problems: Vec::new(),
+        }],
+    };
+    writer.finish(transaction, outcome).await
+}
+
+/// The events with which a history begins.
+fn first_events(registration: &Registration, code: InstitutionCode) -> Vec<Event> {
+    let on = registration.opened_on;
+    let public = registration
+        .public_institution
+        .then(|| Event::set(Aspect::PublicInstitution, on, Some(1)));
+    [
+        Event::set(Aspect::Opened, on, None),
+        Event::set(Aspect::Kind, on, Some(registration.kind.code().into())),
+        Event::set(
+            Aspect::Prefecture,
+            on,
+            Some(code.prefecture().number().into()),
+        ),
+    ]
+    .into_iter()
+    .chain(public)
+    .collect()
+}
+
+fn check(
+    writer: &Writer<'_>,
+    registration: &Registration,
+) -> (Option<InstitutionCode>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    if !writer.actor.may(Permission::RegistryWrite) {
+        problems.push(Problem::Forbidden);
+    }
+    let code = match InstitutionCode::parse(&registration.code) {
+        Ok(code) => Some(code),
+        Err(error) => {
+            problems.push(Problem::BadCode(error));
+            None
+        }
+    };
+    if code.is_some_and(|code| code.fee_table() != registration.kind.fee_table()) {
+        problems.push(Problem::CodeDoesNotFit);
+    }
+    if registration.opened_on > writer.clock.today() + chrono::Months::new(12) {
+        let today = writer.clock.today();
+        problems.push(Problem::InFuture { today });
+    }
+    if registration.opened_on < NaiveDate::MIN.max(EARLIEST - chrono::Months::new(12 * 150)) {
+        problems.push(Problem::TooEarly { earliest: EARLIEST });
+    }
+    problems.extend(check_contacts(&registration.contacts));
+    (code, problems)
+}
+
+/// Are names and contacts of a sensible length, without control characters?
+pub fn check_contacts(contacts: &Contacts) -> Option<Problem> {
+    let email = contacts.email.as_deref().unwrap_or("a@b");
+    let texts = [
+        (&contacts.name, 1),
+        (&contacts.name_kana, 0),
+        (&contacts.postal_code, 0),
+        (&contacts.address, 0),
+        (&contacts.phone, 0),
+    ];
+    let sound = |text: &str, least: usize| {
+        (least..=MOST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    };
+    let all = texts.iter().all(|(text, least)| sound(text, *least))
+        && sound(email, 3)
+        && email.contains('@');
+    (!all).then_some(Problem::BadText { most: MOST_NAME })
+}
+
+fn refused(problems: Vec<Problem>) -> BulkOutcome {
+    BulkOutcome {
+        change: None,
+        rows: vec![RowOutcome {
+            problems,
+            ..RowOutcome::default()
+        }],
+    }
+}

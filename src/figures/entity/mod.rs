@@ -1,0 +1,502 @@
+//! The tables `facility_period`, `figure_delta` and `figure_total`: writing what a change does to the
+//! counts, and folding it into totals.
+
+pub mod totals;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use sea_orm::Value;
+
+use super::{Cell, Counts, Deltas, Grid, Level, Period};
+use crate::{
+    app::civil_day,
+    db::{
+        ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, FacilityId,
+        OrganisationId, Query, Row, Table, Values,
+    },
+    facility::{FacilityKind, Prefecture},
+};
+
+/// Stands for "any vendor" and "any chain" in a total's key.
+pub const ANY: i64 = -1;
+
+/// The periods of facilities.
+pub const FACILITY_PERIOD: Table = Table {
+    name: "facility_period",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("effective_from", Column::Date),
+        ("effective_until", Column::Date),
+        ("kind", Column::Code),
+        ("prefecture", Column::Code),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("level", Column::Code),
+        ("added_by", Column::Big),
+    ],
+};
+
+/// What each change adds to the counts.
+pub const FIGURE_DELTA: Table = Table {
+    name: "figure_delta",
+    columns: &[
+        ("change_id", Column::Big),
+        ("ordinal", Column::Int),
+        ("effective_on", Column::Date),
+        ("kind", Column::Code),
+        ("prefecture", Column::Code),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("open_count", Column::Int),
+        ("applied_count", Column::Int),
+        ("ready_count", Column::Int),
+        ("live_count", Column::Int),
+    ],
+};
+
+/// Folded totals.
+pub const FIGURE_TOTAL: Table = Table {
+    name: "figure_total",
+    columns: &[
+        ("block_level", Column::Code),
+        ("block_start", Column::Date),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("effective_on", Column::Date),
+        ("counts", Column::Bytes),
+    ],
+};
+
+const TOTAL_KEY: [&str; 5] = [
+    "block_level",
+    "block_start",
+    "vendor_id",
+    "chain_id",
+    "effective_on",
+];
+
+/// A stretch of known time whose changes are summed on their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Block {
+    /// Everything that is folded.
+    All,
+    /// The changes numbered in a year.
+    Year(i32),
+    /// The changes numbered in a month: year and month.
+    Month(i32, u32),
+    /// The changes numbered on a day.
+    Day(NaiveDate),
+}
+
+impl Block {
+    /// The blocks into which a change numbered on a day is summed.
+    pub fn of(day: NaiveDate) -> [Self; 4] {
+        [
+            Self::All,
+            Self::Year(day.year()),
+            Self::Month(day.year(), day.month()),
+            Self::Day(day),
+        ]
+    }
+
+    /// The fewest blocks that together hold every change numbered after `first` began and before `day`.
+    pub fn before(first: NaiveDate, day: NaiveDate) -> Vec<Self> {
+        let years = (first.year()..day.year()).map(Self::Year);
+        let months = (1..day.month()).map(|month| Self::Month(day.year(), month));
+        let days = (1..day.day())
+            .filter_map(|of_month| day.with_day(of_month))
+            .map(Self::Day);
+        years.chain(months).chain(days).collect()
+    }
+
+    /// The stored key: level and first day.
+    pub fn key(self) -> (i16, NaiveDate) {
+        let first = |year, month| NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(NaiveDate::MIN);
+        match self {
+            Self::All => (0, first(1970, 1)),
+            Self::Year(year) => (1, first(year, 1)),
+            Self::Month(year, month) => (2, first(year, month)),
+            Self::Day(day) => (3, day),
+        }
+    }
+}
+
+/// A total's key but for its day: which block, vendor and chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// The block of known time.
+    pub block: Block,
+    /// A vendor, 0 for none, or [`ANY`].
+    pub vendor: i64,
+    /// A chain, or [`ANY`].
+    pub chain: i64,
+}
+
+impl Series {
+    /// The whole nation.
+    pub const NATION: Self = Self {
+        block: Block::All,
+        vendor: ANY,
+        chain: ANY,
+    };
+
+    /// The facilities of a vendor, or of none.
+    pub fn of_vendor(vendor: Option<OrganisationId>) -> Self {
+        Self {
+            vendor: vendor.map_or(0, |id| id.0),
+            ..Self::NATION
+        }
+    }
+
+    /// The stores of a chain.
+    pub fn of_chain(chain: OrganisationId) -> Self {
+        Self {
+            chain: chain.0,
+            ..Self::NATION
+        }
+    }
+
+    /// The series into which a delta is summed: the nation in every block, its vendor's and its chain's.
+    pub fn of(cell: &Cell, known_on: NaiveDate) -> impl Iterator<Item = Self> {
+        let nation = Block::of(known_on).map(|block| Self {
+            block,
+            ..Self::NATION
+        });
+        nation
+            .into_iter()
+            .chain([Self::of_vendor(cell.vendor)])
+            .chain(cell.chain.map(Self::of_chain))
+    }
+}
+
+/// A delta as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredDelta {
+    /// From which day it counts.
+    pub effective_on: NaiveDate,
+    /// In which cell.
+    pub cell: Cell,
+    /// What it adds.
+    pub counts: Counts,
+}
+
+/// The columns of a period's row.
+pub fn period_values(facility: FacilityId, period: &Period, added_by: ChangeId) -> Values {
+    vec![
+        facility.0.into(),
+        period.from.into(),
+        period.until.into(),
+        period.cell.kind.code().into(),
+        i16::from(period.cell.prefecture.number()).into(),
+        organisation_value(period.cell.vendor),
+        organisation_value(period.cell.chain),
+        period.level.code().into(),
+        added_by.0.into(),
+    ]
+}
+
+/// The columns of a delta's row.
+pub fn delta_values(change: ChangeId, ordinal: i32, delta: &StoredDelta) -> Values {
+    let count = |value: i64| Value::from(i32::try_from(value).unwrap_or(i32::MAX));
+    vec![
+        change.0.into(),
+        ordinal.into(),
+        delta.effective_on.into(),
+        delta.cell.kind.code().into(),
+        i16::from(delta.cell.prefecture.number()).into(),
+        organisation_value(delta.cell.vendor),
+        organisation_value(delta.cell.chain),
+        count(delta.counts.all),
+        count(delta.counts.applied),
+        count(delta.counts.ready),
+        count(delta.counts.live),
+    ]
+}
+
+fn organisation_value(organisation: Option<OrganisationId>) -> Value {
+    organisation.map_or(0, |id| id.0).into()
+}
+
+/// Ends the current periods of facilities from a day on: they are known no longer.
+pub async fn remove_periods(
+    database: &Database,
+    transaction: &DatabaseTransaction,
+    change: ChangeId,
+    from: &[(i64, NaiveDate)],
+) -> Result<(), DbErr> {
+    if from.is_empty() {
+        return Ok(());
+    }
+    let mut query = Query::new("UPDATE facility_period SET removed_by = ");
+    query.bind(change.0).push(" FROM ");
+    query.bind_pairs(database.backend(), from).push(
+        " WHERE facility_period.facility_id = pairs.id AND facility_period.effective_from >= pairs.day \
+         AND facility_period.removed_by IS NULL",
+    );
+    query.execute(transaction).await?;
+    Ok(())
+}
+
+/// Appends periods.
+pub async fn add_periods(
+    transaction: &DatabaseTransaction,
+    change: ChangeId,
+    periods: &[(FacilityId, Period)],
+) -> Result<(), DbErr> {
+    let rows = periods
+        .iter()
+        .map(|(facility, period)| period_values(*facility, period, change))
+        .collect();
+    FACILITY_PERIOD.insert(transaction, rows).await
+}
+
+/// Appends what a change adds to the counts.
+pub async fn add_deltas(
+    transaction: &DatabaseTransaction,
+    change: ChangeId,
+    deltas: &Deltas,
+) -> Result<(), DbErr> {
+    let rows = deltas
+        .iter()
+        .zip(0_i32..)
+        .map(|((effective_on, cell, counts), ordinal)| {
+            let delta = StoredDelta {
+                effective_on,
+                cell,
+                counts,
+            };
+            delta_values(change, ordinal, &delta)
+        })
+        .collect();
+    FIGURE_DELTA.insert(transaction, rows).await
+}
+
+/// Deltas of the changes numbered after one number and up to another, with the day of numbering.
+pub async fn deltas_between(
+    connection: &impl ConnectionTrait,
+    after_seq: i64,
+    up_to_seq: i64,
+) -> Result<Vec<(DateTime<Utc>, StoredDelta)>, DbErr> {
+    let rows = Query::with(
+        format!(
+            "SELECT c.settled_at, {DELTA_COLUMNS} FROM change c JOIN figure_delta d ON d.change_id = c.id \
+             WHERE c.seq > $1 AND c.seq <= $2 ORDER BY c.seq, d.ordinal"
+        ),
+        [after_seq.into(), up_to_seq.into()],
+    )
+    .all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, read_delta(&mut row)?))
+        })
+        .collect()
+}
+
+/// The columns that [`read_delta`] reads, of a `figure_delta d`.
+pub const DELTA_COLUMNS: &str = "d.effective_on, d.kind, d.prefecture, d.vendor_id, d.chain_id, \
+                                 d.open_count, d.applied_count, d.ready_count, d.live_count";
+
+/// Reads [`DELTA_COLUMNS`].
+pub fn read_delta(row: &mut Row<'_>) -> Result<StoredDelta, DbErr> {
+    let effective_on = row.take()?;
+    let cell = read_cell(row)?;
+    let mut count = || row.take::<i32>().map(i64::from);
+    Ok(StoredDelta {
+        effective_on,
+        cell,
+        counts: Counts {
+            all: count()?,
+            applied: count()?,
+            ready: count()?,
+            live: count()?,
+        },
+    })
+}
+
+/// Reads kind, prefecture, vendor and chain.
+pub fn read_cell(row: &mut Row<'_>) -> Result<Cell, DbErr> {
+    Ok(Cell {
+        kind: read_kind(row)?,
+        prefecture: read_prefecture(row)?,
+        vendor: organisation(row.take()?),
+        chain: organisation(row.take()?),
+    })
+}
+
+/// Reads a kind's code.
+pub fn read_kind(row: &mut Row<'_>) -> Result<FacilityKind, DbErr> {
+    let code: i16 = row.take()?;
+    FacilityKind::from_code(code).ok_or_else(|| unreadable("kind", code))
+}
+
+/// Reads a prefecture's number.
+pub fn read_prefecture(row: &mut Row<'_>) -> Result<Prefecture, DbErr> {
+    let number: i16 = row.take()?;
+    u8::try_from(number)
+        .ok()
+        .and_then(Prefecture::from_number)
+        .ok_or_else(|| unreadable("prefecture", number))
+}
+
+/// Reads a level's code.
+pub fn read_level(row: &mut Row<'_>) -> Result<Level, DbErr> {
+    let code: i16 = row.take()?;
+    Level::from_code(code).ok_or_else(|| unreadable("level", code))
+}
+
+fn organisation(id: i64) -> Option<OrganisationId> {
+    (id > 0).then_some(OrganisationId(id))
+}
+
+fn unreadable(what: &str, code: i16) -> DbErr {
+    DbErr::Type(format!("no {what} has the code {code}"))
+}
+
+/// Deltas summed by series and day: what folding works on.
+#[derive(Debug, Default)]
+pub struct Sums(BTreeMap<Series, BTreeMap<NaiveDate, Vec<(FacilityKind, Prefecture, Counts)>>>);
+
+impl Sums {
+    /// Adds a delta of a change numbered at an instant.
+    pub fn add(&mut self, settled_at: DateTime<Utc>, delta: &StoredDelta) {
+        let cell = &delta.cell;
+        for series in Series::of(cell, civil_day(settled_at)) {
+            self.0
+                .entry(series)
+                .or_default()
+                .entry(delta.effective_on)
+                .or_default()
+                .push((cell.kind, cell.prefecture, delta.counts));
+        }
+    }
+
+    /// The rows that follow if nothing was folded before, series by series.
+    pub fn into_rows(self) -> impl Iterator<Item = Values> {
+        self.0.into_iter().flat_map(|(series, days)| {
+            let mut grid = Grid::default();
+            days.into_iter().map(move |(day, deltas)| {
+                for (kind, prefecture, counts) in deltas {
+                    grid.add(kind, prefecture, counts);
+                }
+                total_values(&series, day, &grid)
+            })
+        })
+    }
+
+    /// Adds these sums to the stored totals.
+    pub async fn fold_into(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        let mut changed = Vec::new();
+        for (series, days) in self.0 {
+            changed.extend(fold_series(transaction, series, days).await?);
+        }
+        FIGURE_TOTAL.upsert(transaction, &TOTAL_KEY, changed).await
+    }
+}
+
+/// The rows of a series that change when deltas are added from their days on.
+async fn fold_series(
+    transaction: &DatabaseTransaction,
+    series: Series,
+    days: BTreeMap<NaiveDate, Vec<(FacilityKind, Prefecture, Counts)>>,
+) -> Result<Vec<Values>, DbErr> {
+    let Some((&first, _)) = days.first_key_value() else {
+        return Ok(Vec::new());
+    };
+    let (mut before, mut later) = (Grid::default(), BTreeMap::new());
+    for (day, grid) in stored_from(transaction, &series, first).await? {
+        if day < first {
+            before = grid;
+        } else {
+            later.insert(day, grid);
+        }
+    }
+    let mut added = Grid::default();
+    let mut rows = Vec::new();
+    let mut all_days: Vec<NaiveDate> = later.keys().chain(days.keys()).copied().collect();
+    all_days.sort_unstable();
+    all_days.dedup();
+    for day in all_days {
+        for (kind, prefecture, counts) in days.get(&day).into_iter().flatten() {
+            added.add(*kind, *prefecture, *counts);
+        }
+        if let Some(stored) = later.remove(&day) {
+            before = stored;
+        }
+        let mut total = before.clone();
+        total.add_grid(&added);
+        rows.push(total_values(&series, day, &total));
+    }
+    Ok(rows)
+}
+
+/// A series' stored totals from a day on, and the last before it.
+async fn stored_from(
+    transaction: &DatabaseTransaction,
+    series: &Series,
+    first: NaiveDate,
+) -> Result<Vec<(NaiveDate, Grid)>, DbErr> {
+    let (level, start) = series.block.key();
+    let rows = Query::with(
+        "SELECT effective_on, counts FROM figure_total WHERE block_level = $1 AND block_start = $2 \
+         AND vendor_id = $3 AND chain_id = $4 AND effective_on >= COALESCE((SELECT max(effective_on) \
+         FROM figure_total WHERE block_level = $1 AND block_start = $2 AND vendor_id = $3 \
+         AND chain_id = $4 AND effective_on < $5), $5) ORDER BY effective_on",
+        [
+            level.into(),
+            start.into(),
+            series.vendor.into(),
+            series.chain.into(),
+            first.into(),
+        ],
+    )
+    .all(transaction)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let day = row.take()?;
+            let mut grid = Grid::default();
+            add_encoded(&mut grid, &row.take::<Vec<u8>>()?)?;
+            Ok((day, grid))
+        })
+        .collect()
+}
+
+/// Adds a stored grid, or says that the row is damaged.
+pub fn add_encoded(grid: &mut Grid, bytes: &[u8]) -> Result<(), DbErr> {
+    grid.add_encoded(bytes)
+        .ok_or_else(|| DbErr::Type("a stored total can't be read".to_owned()))
+}
+
+fn total_values(series: &Series, day: NaiveDate, grid: &Grid) -> Values {
+    let (level, start) = series.block.key();
+    vec![
+        level.into(),
+        start.into(),
+        series.vendor.into(),
+        series.chain.into(),
+        day.into(),
+        grid.encode().into(),
+    ]
+}
+
+/// Removes all folded totals, before they are built anew.
+pub async fn clear_totals(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    Query::new("DELETE FROM figure_total")
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Writes totals where none are.
+pub async fn insert_totals(transaction: &DatabaseTransaction, sums: Sums) -> Result<(), DbErr> {
+    let mut rows = sums.into_rows().peekable();
+    while rows.peek().is_some() {
+        let some = rows.by_ref().take(5_000).collect();
+        FIGURE_TOTAL.insert(transaction, some).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Reading totals: the folded rows and what is not folded yet, in one statement and so in one snapshot.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{ANY, Block, DELTA_COLUMNS, Series, StoredDelta, add_encoded, read_delta};
+use crate::{
+    app::civil_day,
+    db::{ConnectionTrait, Database, DbErr, OrganisationId, Query, Row},
+    figures::Grid,
+};
+
+/// The changes that are committed and not folded yet, and what they add up to a day.
+const UNFOLDED: &str = "FROM change c JOIN figure_delta d ON d.change_id = c.id";
+const NO_DELTA: &str = "NULL, 0, 0, 0, 0, 0, 0, 0, 0";
+
+/// The counts of a series as of a day, with everything that is committed.
+pub async fn grid(
+    connection: &impl ConnectionTrait,
+    series: &Series,
+    as_of: NaiveDate,
+) -> Result<Grid, DbErr> {
+    let (level, start) = series.block.key();
+    let mut query = Query::with(
+        format!(
+            "SELECT counts, {NO_DELTA} FROM (SELECT counts FROM figure_total WHERE block_level = $1 AND \
+             block_start = $2 AND vendor_id = $3 AND chain_id = $4 AND effective_on <= $5 \
+             ORDER BY effective_on DESC LIMIT 1) AS folded"
+        ),
+        [
+            level.into(),
+            start.into(),
+            series.vendor.into(),
+            series.chain.into(),
+            as_of.into(),
+        ],
+    );
+    for unfolded in [
+        "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
+        "c.seq IS NULL",
+    ] {
+        query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
+        query
+            .push(" ")
+            .push(UNFOLDED)
+            .push(" WHERE ")
+            .push(unfolded);
+        query.push(" AND d.effective_on <= $5");
+        if series.vendor != ANY {
+            query.push(" AND d.vendor_id = $3");
+        }
+        if series.chain != ANY {
+            query.push(" AND d.chain_id = $4");
+        }
+    }
+    let mut grid = Grid::default();
+    for row in query.all(connection).await? {
+        add_row(&mut grid, &mut Row::new(&row))?;
+    }
+    Ok(grid)
+}
+
+/// The counts of every vendor (or chain) as of a day. Those with none at all are left out.
+pub async fn grids_by(
+    connection: &impl ConnectionTrait,
+    dimension: Member,
+    as_of: NaiveDate,
+) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
+    let (level, start) = Block::All.key();
+    let (member, other) = dimension.columns();
+    let mut query = Query::with(
+        format!(
+            "SELECT t.{member}, t.counts, {NO_DELTA} FROM figure_total t JOIN (SELECT {member}, \
+             max(effective_on) AS effective_on FROM figure_total WHERE block_level = $1 AND block_start = $2 \
+             AND {member} <> $3 AND {other} = $3 AND effective_on <= $4 GROUP BY {member}) AS last \
+             ON last.{member} = t.{member} AND last.effective_on = t.effective_on \
+             WHERE t.block_level = $1 AND t.block_start = $2 AND t.{other} = $3"
+        ),
+        [level.into(), start.into(), ANY.into(), as_of.into()],
+    );
+    for unfolded in [
+        "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
+        "c.seq IS NULL",
+    ] {
+        query
+            .push(" UNION ALL SELECT d.")
+            .push(member)
+            .push(", NULL, ");
+        query.push(DELTA_COLUMNS).push(" ").push(UNFOLDED);
+        query.push(" WHERE ").push(unfolded);
+        query.push(" AND d.effective_on <= $4");
+    }
+    let mut grids: std::collections::BTreeMap<i64, Grid> = std::collections::BTreeMap::new();
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let member: i64 = row.take()?;
+        add_row(grids.entry(member).or_default(), &mut row)?;
+    }
+    Ok(grids
+        .into_iter()
+        .filter(|(id, _)| *id > 0 || dimension == Member::Vendor)
+        .map(|(id, grid)| ((id > 0).then_some(OrganisationId(id)), grid))
+        .collect())
+}
+
+/// A dimension whose members are organisations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// By vendor, "none" included.
+    Vendor,
+    /// By chain, stores of none left out.
+    Chain,
+}
+
+impl Member {
+    fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Vendor => ("vendor_id", "chain_id"),
+            Self::Chain => ("chain_id", "vendor_id"),
+        }
+    }
+}
+
+/// The nation's counts as of a day, from the changes up to a number: whole years, months and days of
+/// known time from their blocks, and the rest of the last day change by change.
+pub async fn nation_known(database: &Database, as_of: NaiveDate, seq: i64) -> Result<Grid, DbErr> {
+    let (backend, connection) = (database.backend(), database.read());
+    let mut grid = Grid::default();
+    let Some((first, last)) = settled_days(connection, seq).await? else {
+        return Ok(grid);
+    };
+    let day_begins = day_begins(last);
+    let keys: Vec<(i64, NaiveDate)> = Block::before(first, last)
+        .into_iter()
+        .map(|block| block.key())
+        .map(|(level, start)| (i64::from(level), start))
+        .collect();
+    let mut query = Query::new(
+        "SELECT (SELECT counts FROM figure_total t WHERE t.block_level = pairs.id AND t.block_start = pairs.day \
+         AND t.vendor_id = -1 AND t.chain_id = -1 AND t.effective_on <= ",
+    );
+    query.bind(as_of);
+    query
+        .push(" ORDER BY t.effective_on DESC LIMIT 1), ")
+        .push(NO_DELTA);
+    query.push(" FROM ").bind_pairs(backend, &keys);
+    query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
+    query
+        .push(" ")
+        .push(UNFOLDED)
+        .push(" WHERE c.seq <= ")
+        .bind(seq);
+    query.push(" AND d.effective_on <= ").bind(as_of);
+    query.push(" AND (c.settled_at >= ").bind(day_begins);
+    query.push(" OR c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1))");
+    for row in query.all(connection).await? {
+        add_row(&mut grid, &mut Row::new(&row))?;
+    }
+    Ok(grid)
+}
+
+/// The days on which the first change and the one with this number were numbered.
+async fn settled_days(
+    connection: &impl ConnectionTrait,
+    seq: i64,
+) -> Result<Option<(NaiveDate, NaiveDate)>, DbErr> {
+    let row = Query::with(
+        "SELECT first.settled_at, last.settled_at FROM change first, change last \
+         WHERE first.seq = 1 AND last.seq = $1",
+        [seq.into()],
+    )
+    .one(connection)
+    .await?;
+    row.map(|row| {
+        let mut row = Row::new(&row);
+        let first: DateTime<Utc> = row.take()?;
+        let last: DateTime<Utc> = row.take()?;
+        Ok((civil_day(first), civil_day(last)))
+    })
+    .transpose()
+}
+
+/// The instant at which a civil day begins in Japan.
+fn day_begins(day: NaiveDate) -> DateTime<Utc> {
+    (day.and_time(chrono::NaiveTime::MIN) - chrono::TimeDelta::hours(9)).and_utc()
+}
+
+fn add_row(grid: &mut Grid, row: &mut Row<'_>) -> Result<(), DbErr> {
+    let folded: Option<Vec<u8>> = row.take()?;
+    if let Some(bytes) = folded {
+        return add_encoded(grid, &bytes);
+    }
+    let effective_on: Option<NaiveDate> = row.clone().take()?;
+    if effective_on.is_some() {
+        let StoredDelta { cell, counts, .. } = read_delta(row)?;
+        grid.add_cell(&cell, counts);
+    }
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! The tables `facility_event`, `facility_state` and `milestone_plan`: a facility's history and the read
+//! model that is equal to it.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use sea_orm::Value;
+
+use super::{Action, Aspect, Current, Event, History, Milestone, Stage};
+use crate::{
+    auth::{Clause, Scope},
+    db::{
+        ChangeId, Column, Database, DatabaseTransaction, DbErr, EventId, FacilityId,
+        OrganisationId, Query, Row, Table, Values,
+    },
+    facility::Prefecture,
+    figures::entity::read_prefecture,
+};
+
+/// Events, as they are appended.
+pub const FACILITY_EVENT: Table = Table {
+    name: "facility_event",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("change_id", Column::Big),
+        ("aspect", Column::Code),
+        ("action", Column::Code),
+        ("effective_on", Column::Date),
+        ("value", Column::Big),
+        ("voids_id", Column::Big),
+        ("note", Column::Text),
+    ],
+};
+
+/// The read model.
+pub const FACILITY_STATE: Table = Table {
+    name: "facility_state",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("code", Column::Text),
+        ("version", Column::Int),
+        ("kind", Column::Code),
+        ("prefecture", Column::Code),
+        ("public_institution", Column::Bool),
+        ("opened_on", Column::Date),
+        ("closed_on", Column::Date),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("contractor_id", Column::Big),
+        ("stage", Column::Code),
+        ("last_milestone_on", Column::Date),
+        ("reader_applied_on", Column::Date),
+        ("vendor_ordered_on", Column::Date),
+        ("use_applied_on", Column::Date),
+        ("certificate_issued_on", Column::Date),
+        ("reader_delivered_on", Column::Date),
+        ("pc_procured_on", Column::Date),
+        ("router_procured_on", Column::Date),
+        ("installed_on", Column::Date),
+        ("ready_on", Column::Date),
+        ("live_on", Column::Date),
+    ],
+};
+
+/// Planned dates in force.
+pub const MILESTONE_PLAN: Table = Table {
+    name: "milestone_plan",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("milestone", Column::Code),
+        ("planned_on", Column::Date),
+    ],
+};
+
+/// What a writer must know of a facility before it changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedState {
+    /// Which facility.
+    pub facility: FacilityId,
+    /// Its present code.
+    pub code: String,
+    /// Counts up with every change of its row.
+    pub version: i32,
+    /// Where it is.
+    pub prefecture: Prefecture,
+    /// The vendor it engages.
+    pub vendor: Option<OrganisationId>,
+    /// The chain it belongs to.
+    pub chain: Option<OrganisationId>,
+    /// The support contractor it is handed on to.
+    pub contractor: Option<OrganisationId>,
+}
+
+impl LockedState {
+    /// Is the facility within a scope today?
+    pub fn within(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::All => true,
+            Scope::Any(clauses) => clauses.iter().any(|clause| match clause {
+                Clause::Prefectures(prefectures) => prefectures.contains(&self.prefecture),
+                Clause::Vendor(vendor) => self.vendor == Some(*vendor),
+                Clause::Contractor(contractor) => self.contractor == Some(*contractor),
+                Clause::Chain(chain) => self.chain == Some(*chain),
+                Clause::Facility(facility) => self.facility == *facility,
+            }),
+        }
+    }
+}
+
+/// Appends the condition that the `facility_state` row called `alias` is within a scope.
+pub fn push_scope(query: &mut Query, scope: &Scope, alias: &str) {
+    let Scope::Any(clauses) = scope else {
+        query.push("TRUE");
+        return;
+    };
+    if clauses.is_empty() {
+        query.push("FALSE");
+        return;
+    }
+    for (position, clause) in clauses.iter().enumerate() {
+        query.push(if position == 0 { "(" } else { " OR " });
+        query.push(alias);
+        match clause {
+            Clause::Prefectures(prefectures) => {
+                query.push(".prefecture IN (");
+                query.bind_all(prefectures.iter().map(|p| i16::from(p.number())));
+                query.push(")");
+            }
+            Clause::Vendor(id) => {
+                query.push(".vendor_id = ").bind(id.0);
+            }
+            Clause::Contractor(id) => {
+                query.push(".contractor_id = ").bind(id.0);
+                // Lets both databases use the partial index.
+                query.push(" AND ").push(alias).push(".contractor_id <> 0");
+            }
+            Clause::Chain(id) => {
+                query.push(".chain_id = ").bind(id.0);
+                query.push(" AND ").push(alias).push(".chain_id <> 0");
+            }
+            Clause::Facility(id) => {
+                query.push(".facility_id = ").bind(id.0);
+            }
+        }
+    }
+    query.push(")");
+}
+
+/// Locks the rows of facilities, in the order of their ids so that two writers can't lock each other out.
+/// Ids that are no facility's are left out.
+pub async fn lock(
+    database: &Database,
+    transaction: &DatabaseTransaction,
+    facilities: &[FacilityId],
+) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
+    let mut query = Query::new(
+        "SELECT facility_id, code, version, prefecture, vendor_id, chain_id, contractor_id \
+         FROM facility_state WHERE facility_id",
+    );
+    push_ids(&mut query, database, facilities);
+    query
+        .push(" ORDER BY facility_id")
+        .push(database.for_update());
+    let rows = query.all(transaction).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let facility: FacilityId = row.take()?;
+            let state = LockedState {
+                facility,
+                code: row.take()?,
+                version: row.take()?,
+                prefecture: read_prefecture(&mut row)?,
+                vendor: organisation(row.take()?),
+                chain: organisation(row.take()?),
+                contractor: organisation(row.take()?),
+            };
+            Ok((facility, state))
+        })
+        .collect()
+}
+
+/// The histories of facilities, whole.
+pub async fn histories(
+    database: &Database,
+    connection: &impl sea_orm::ConnectionTrait,
+    facilities: &[FacilityId],
+) -> Result<BTreeMap<FacilityId, History>, DbErr> {
+    let mut query = Query::new(
+        "SELECT facility_id, id, aspect, action, effective_on, value, voids_id FROM facility_event \
+         WHERE facility_id",
+    );
+    push_ids(&mut query, database, facilities);
+    query.push(" ORDER BY facility_id, id");
+    let mut events: BTreeMap<FacilityId, Vec<Event>> = BTreeMap::new();
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let facility = row.take()?;
+        events
+            .entry(facility)
+            .or_default()
+            .push(read_event(&mut row)?);
+    }
+    Ok(events
+        .into_iter()
+        .map(|(facility, events)| (facility, History::new(events)))
+        .collect())
+}
+
+fn push_ids(query: &mut Query, database: &Database, facilities: &[FacilityId]) {
+    match facilities {
+        [one] => {
+            query.push(" = ").bind(one.0);
+        }
+        many => {
+            query.bind_ids(database.backend(), many.iter().map(|id| id.0));
+        }
+    }
+}
+
+/// Reads id, aspect, action, effective_on, value and voids_id.
+pub fn read_event(row: &mut Row<'_>) -> Result<Event, DbErr> {
+    let id: EventId = row.take()?;
+    let (aspect, action): (i16, i16) = (row.take()?, row.take()?);
+    Ok(Event {
+        id: Some(id),
+        aspect: Aspect::from_code(aspect)
+            .ok_or_else(|| DbErr::Type(format!("no aspect has the code {aspect}")))?,
+        action: Action::from_code(action)
+            .ok_or_else(|| DbErr::Type(format!("no action has the code {action}")))?,
+        effective_on: row.take()?,
+        value: row.take()?,
+        voids: row.take()?,
+        note: None,
+    })
+}
+
+/// The columns of an event's row.
+pub fn event_values(facility: FacilityId, change: ChangeId, event: &Event) -> Values {
+    vec![
+        facility.0.into(),
+        change.0.into(),
+        event.aspect.code().into(),
+        event.action.code().into(),
+        event.effective_on.into(),
+        event.value.into(),
+        event.voids.map(|id| id.0).into(),
+        event.note.clone().into(),
+    ]
+}
+
+/// The columns of a state's row.
+pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Current) -> Values {
+    let organisation = |id: Option<OrganisationId>| Value::from(id.map_or(0, |id| id.0));
+    let mut values = vec![
+        facility.0.into(),
+        code.into(),
+        version.into(),
+        current.cell.kind.code().into(),
+        i16::from(current.cell.prefecture.number()).into(),
+        current.public_institution.into(),
+        current.opened_on.into(),
+        current.closed_on.into(),
+        organisation(current.cell.vendor),
+        organisation(current.cell.chain),
+        organisation(current.contractor),
+        current.stage().code().into(),
+        current.last_milestone_on().into(),
+    ];
+    values.extend(current.reached_on.iter().map(|day| Value::from(*day)));
+    values
+}
+
+/// Appends events and answers their ids, in their order.
+pub async fn insert_events(
+    transaction: &DatabaseTransaction,
+    change: ChangeId,
+    events: &[(FacilityId, &Event)],
+) -> Result<Vec<EventId>, DbErr> {
+    let rows = events
+        .iter()
+        .map(|(facility, event)| event_values(*facility, change, event))
+        .collect();
+    let mut ids = FACILITY_EVENT
+        .insert_returning(transaction, "id", rows)
+        .await?;
+    ids.sort_unstable();
+    Ok(ids.into_iter().map(EventId).collect())
+}
+
+/// Writes the states of facilities.
+pub async fn upsert_states(
+    transaction: &DatabaseTransaction,
+    rows: Vec<Values>,
+) -> Result<(), DbErr> {
+    FACILITY_STATE
+        .upsert(transaction, &["facility_id"], rows)
+        .await
+}
+
+/// Writes the planned dates in force; `None` removes one.
+pub async fn write_plans(
+    transaction: &DatabaseTransaction,
+    plans: &[(FacilityId, Milestone, Option<NaiveDate>)],
+) -> Result<(), DbErr> {
+    let rows = plans
+        .iter()
+        .filter_map(|(facility, milestone, day)| {
+            day.map(|day| vec![facility.0.into(), milestone.code().into(), day.into()])
+        })
+        .collect();
+    MILESTONE_PLAN
+        .upsert(transaction, &["facility_id", "milestone"], rows)
+        .await?;
+    for (facility, milestone, _) in plans.iter().filter(|(_, _, day)| day.is_none()) {
+        Query::with(
+            "DELETE FROM milestone_plan WHERE facility_id = $1 AND milestone = $2",
+            [facility.0.into(), milestone.code().into()],
+        )
+        .execute(transaction)
+        .await?;
+    }
+    Ok(())
+}
+
+fn organisation(id: i64) -> Option<OrganisationId> {
+    (id > 0).then_some(OrganisationId(id))
+}
+
+/// Reads a stage's code.
+pub fn read_stage(row: &mut Row<'_>) -> Result<Stage, DbErr> {
+    let code: i16 = row.take()?;
+    Stage::from_code(code).ok_or_else(|| DbErr::Type(format!("no stage has the code {code}")))
+}

@@ -1,0 +1,549 @@
+//! A facility's history and what follows from it. This is the heart of the system and it is pure: from
+//! a list of events it derives the periods that figures count, the current state, and whether the
+//! nesting and date rules hold. Every write, of whatever kind, is "add these events, void those, derive
+//! again, and refuse the whole if a rule is broken"; totals change by the difference of the periods.
+
+use chrono::NaiveDate;
+
+use super::{Milestone, Stage, kind::stage_of};
+use crate::{
+    db::{EventId, OrganisationId},
+    facility::{FacilityKind, Prefecture},
+    figures::{Cell, FOREVER, Level, Period},
+};
+
+/// What an event is about. Codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Aspect {
+    /// A milestone was reached or withdrawn.
+    Milestone(Milestone),
+    /// Opened; takes effect on the day of opening.
+    Opened,
+    /// Closed; the facility no longer counts from that day on.
+    Closed,
+    /// Its kind; `value` is the code.
+    Kind,
+    /// Its prefecture; `value` is the number.
+    Prefecture,
+    /// Whether it is a public institution; `value` is 0 or 1.
+    PublicInstitution,
+    /// The vendor it engages; `value` is the organisation, 0 for none.
+    Vendor,
+    /// The chain it belongs to; `value` is the organisation, 0 for none.
+    Chain,
+    /// The support contractor it is handed on to; `value` is the organisation, 0 for none.
+    Contractor,
+    /// A milestone's planned date; `effective_on` is that date.
+    Plan(Milestone),
+    /// Name, address or contacts were corrected.
+    Contacts,
+    /// A new institution code (succession 承継).
+    Code,
+}
+
+impl Aspect {
+    const SINGLE: [Self; 10] = [
+        Self::Opened,
+        Self::Closed,
+        Self::Kind,
+        Self::Prefecture,
+        Self::PublicInstitution,
+        Self::Vendor,
+        Self::Chain,
+        Self::Contractor,
+        Self::Contacts,
+        Self::Code,
+    ];
+
+    /// The stored code.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Milestone(milestone) => milestone.code(),
+            Self::Opened => 20,
+            Self::Closed => 21,
+            Self::Kind => 22,
+            Self::Prefecture => 23,
+            Self::PublicInstitution => 24,
+            Self::Vendor => 25,
+            Self::Chain => 26,
+            Self::Contractor => 27,
+            Self::Plan(milestone) => 30 + milestone.code(),
+            Self::Contacts => 50,
+            Self::Code => 51,
+        }
+    }
+
+    /// The aspect of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        match code {
+            0..=9 => Milestone::from_code(code).map(Self::Milestone),
+            30..=39 => Milestone::from_code(code - 30).map(Self::Plan),
+            _ => Self::SINGLE
+                .into_iter()
+                .find(|aspect| aspect.code() == code),
+        }
+    }
+}
+
+/// What happened to the aspect. Codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// The milestone was reached.
+    Reached,
+    /// It was taken back: from that day on it is no longer in effect.
+    Withdrawn,
+    /// The attribute took this value, or the plan this date.
+    Set,
+    /// An earlier event was a mistake: it never happened.
+    Voided,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 4] = [Self::Reached, Self::Withdrawn, Self::Set, Self::Voided];
+
+    /// The stored code.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Reached => 0,
+            Self::Withdrawn => 1,
+            Self::Set => 2,
+            Self::Voided => 3,
+        }
+    }
+
+    /// The action of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+}
+
+/// An event, stored or about to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id; `None` while it is not stored.
+    pub id: Option<EventId>,
+    /// What it is about.
+    pub aspect: Aspect,
+    /// What happened.
+    pub action: Action,
+    /// The civil day (JST) on which it took effect.
+    pub effective_on: NaiveDate,
+    /// An attribute's value.
+    pub value: Option<i64>,
+    /// The event that this one voids.
+    pub voids: Option<EventId>,
+    /// The writer's remark.
+    pub note: Option<String>,
+}
+
+impl Event {
+    /// A milestone reached.
+    pub fn reached(milestone: Milestone, on: NaiveDate) -> Self {
+        Self::new(Aspect::Milestone(milestone), Action::Reached, on, None)
+    }
+
+    /// A milestone withdrawn.
+    pub fn withdrawn(milestone: Milestone, on: NaiveDate) -> Self {
+        Self::new(Aspect::Milestone(milestone), Action::Withdrawn, on, None)
+    }
+
+    /// An attribute set.
+    pub fn set(aspect: Aspect, on: NaiveDate, value: Option<i64>) -> Self {
+        Self::new(aspect, Action::Set, on, value)
+    }
+
+    /// An event voided.
+    pub fn voided(event: &Self) -> Self {
+        Self {
+            voids: event.id,
+            ..Self::new(event.aspect, Action::Voided, event.effective_on, None)
+        }
+    }
+
+    /// The same event with a remark.
+    pub fn with_note(mut self, note: Option<String>) -> Self {
+        self.note = note;
+        self
+    }
+
+    fn new(aspect: Aspect, action: Action, effective_on: NaiveDate, value: Option<i64>) -> Self {
+        Self {
+            id: None,
+            aspect,
+            action,
+            effective_on,
+            value,
+            voids: None,
+            note: None,
+        }
+    }
+}
+
+/// A rule that a history breaks, with the day on which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// READY without READER_APPLIED, or LIVE without READY, in effect on the day.
+    Nesting {
+        /// The milestone that lacks its ground.
+        milestone: Milestone,
+        /// What it needs.
+        needs: Milestone,
+        /// The first such day.
+        on: NaiveDate,
+    },
+    /// Reached again while in effect.
+    AlreadyReached {
+        /// The milestone.
+        milestone: Milestone,
+        /// Since when.
+        since: NaiveDate,
+    },
+    /// Withdrawn though not in effect.
+    NotReached {
+        /// The milestone.
+        milestone: Milestone,
+    },
+    /// Before the facility opened.
+    BeforeOpening {
+        /// The day it opened.
+        opened_on: NaiveDate,
+    },
+    /// On or after the day on which it closed.
+    AfterClosing {
+        /// The day it closed.
+        closed_on: NaiveDate,
+    },
+    /// No opening event is left, or an attribute has no first value.
+    Incomplete,
+}
+
+/// What holds at the end of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Its cell today.
+    pub cell: Cell,
+    /// Public institution or not.
+    pub public_institution: bool,
+    /// The support contractor it is handed on to.
+    pub contractor: Option<OrganisationId>,
+    /// The day it opened.
+    pub opened_on: NaiveDate,
+    /// The day from which it no longer counts.
+    pub closed_on: Option<NaiveDate>,
+    /// Since when each milestone is in effect, by its code.
+    pub reached_on: [Option<NaiveDate>; 10],
+    /// The planned date in force for each milestone, by its code.
+    pub planned_on: [Option<NaiveDate>; 10],
+}
+
+impl Current {
+    /// Since when a milestone is in effect.
+    pub fn reached(&self, milestone: Milestone) -> Option<NaiveDate> {
+        usize::try_from(milestone.code())
+            .ok()
+            .and_then(|index| self.reached_on.get(index).copied().flatten())
+    }
+
+    /// The stage, from the furthest milestone in effect.
+    pub fn stage(&self) -> Stage {
+        stage_of(|milestone| self.reached(milestone).is_some())
+    }
+
+    /// The latest day on which a milestone in effect was reached.
+    pub fn last_milestone_on(&self) -> Option<NaiveDate> {
+        self.reached_on.iter().copied().flatten().max()
+    }
+}
+
+/// All events of one facility, in the order in which they were recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    events: Vec<Event>,
+}
+
+impl History {
+    /// From stored events in the order of their ids.
+    pub fn new(events: Vec<Event>) -> Self {
+        Self { events }
+    }
+
+    /// All events, voided ones included.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Adds events after those that are there.
+    pub fn extended(&self, new: &[Event]) -> Self {
+        let mut events = self.events.clone();
+        events.extend_from_slice(new);
+        Self { events }
+    }
+
+    /// Events in force, sorted by the day they took effect, and by recording within a day.
+    pub fn in_force(&self) -> Vec<&Event> {
+        let voided: Vec<EventId> = self.events.iter().filter_map(|event| event.voids).collect();
+        let mut events: Vec<&Event> = self
+            .events
+            .iter()
+            .filter(|event| event.action != Action::Voided)
+            .filter(|event| event.id.is_none_or(|id| !voided.contains(&id)))
+            .collect();
+        events.sort_by_key(|event| event.effective_on);
+        events
+    }
+
+    /// The stored event in force with this id.
+    pub fn find(&self, id: EventId) -> Option<&Event> {
+        self.in_force()
+            .into_iter()
+            .find(|event| event.id == Some(id))
+    }
+
+    /// The event by which a milestone is in effect now.
+    pub fn latest_reached(&self, milestone: Milestone) -> Option<&Event> {
+        self.in_force()
+            .into_iter()
+            .rfind(|event| event.aspect == Aspect::Milestone(milestone))
+            .filter(|event| event.action == Action::Reached)
+    }
+
+    /// The value of an attribute on a day.
+    pub fn value_on(&self, aspect: Aspect, day: NaiveDate) -> Option<i64> {
+        self.in_force()
+            .into_iter()
+            .rfind(|event| event.aspect == aspect && event.effective_on <= day)
+            .and_then(|event| event.value)
+    }
+
+    /// Checks every rule and derives everything.
+    pub fn derive(&self) -> Result<Derived, Violation> {
+        Deriving::default().run(&self.in_force())
+    }
+}
+
+/// What follows from a history that breaks no rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// The periods that figures count, in order, without gaps while open.
+    pub periods: Vec<Period>,
+    /// What holds at the end.
+    pub current: Current,
+}
+
+/// The state of affairs while walking through the events day by day.
+#[derive(Default)]
+struct Deriving {
+    opened_on: Option<NaiveDate>,
+    closed_on: Option<NaiveDate>,
+    kind: Option<FacilityKind>,
+    prefecture: Option<Prefecture>,
+    public_institution: bool,
+    vendor: Option<OrganisationId>,
+    chain: Option<OrganisationId>,
+    contractor: Option<OrganisationId>,
+    reached_on: [Option<NaiveDate>; 10],
+    planned_on: [Option<NaiveDate>; 10],
+    plan_order: [Option<EventId>; 10],
+    periods: Vec<Period>,
+}
+
+impl Deriving {
+    fn run(mut self, events: &[&Event]) -> Result<Derived, Violation> {
+        self.opened_on = day_of(events, Aspect::Opened);
+        self.closed_on = day_of(events, Aspect::Closed);
+        let mut rest = events;
+        while let Some(first) = rest.first() {
+            let day = first.effective_on;
+            let same_day = rest
+                .iter()
+                .take_while(|event| event.effective_on == day)
+                .count();
+            let (today, later) = rest.split_at(same_day);
+            for event in today {
+                self.apply(event)?;
+            }
+            self.check_nesting(day)?;
+            self.open_period(day)?;
+            rest = later;
+        }
+        self.finish()
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), Violation> {
+        let value = event.value.unwrap_or(0);
+        match event.aspect {
+            Aspect::Milestone(milestone) => return self.apply_milestone(milestone, event),
+            Aspect::Plan(milestone) => self.apply_plan(milestone, event),
+            Aspect::Kind => self.kind = i16::try_from(value).ok().and_then(FacilityKind::from_code),
+            Aspect::Prefecture => {
+                self.prefecture = u8::try_from(value).ok().and_then(Prefecture::from_number);
+            }
+            Aspect::PublicInstitution => self.public_institution = value != 0,
+            Aspect::Vendor => self.vendor = organisation(value),
+            Aspect::Chain => self.chain = organisation(value),
+            Aspect::Contractor => self.contractor = organisation(value),
+            Aspect::Opened | Aspect::Closed | Aspect::Contacts | Aspect::Code => {}
+        }
+        Ok(())
+    }
+
+    fn apply_milestone(&mut self, milestone: Milestone, event: &Event) -> Result<(), Violation> {
+        self.check_open(event.effective_on)?;
+        let Some(slot) = slot(&mut self.reached_on, milestone) else {
+            return Ok(());
+        };
+        match (event.action, *slot) {
+            (Action::Reached, Some(since)) => Err(Violation::AlreadyReached { milestone, since }),
+            (Action::Reached, None) => {
+                *slot = Some(event.effective_on);
+                Ok(())
+            }
+            (_, None) => Err(Violation::NotReached { milestone }),
+            (_, Some(_)) => {
+                *slot = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Of all plans of a milestone the one recorded last is in force, whatever its date.
+    fn apply_plan(&mut self, milestone: Milestone, event: &Event) {
+        let later = slot(&mut self.plan_order, milestone).is_some_and(|order| {
+            let newer = match (*order, event.id) {
+                (_, None) | (None, _) => true,
+                (Some(before), Some(id)) => id > before,
+            };
+            if newer {
+                *order = event.id.or(Some(EventId(i64::MAX)));
+            }
+            newer
+        });
+        if later && let Some(planned) = slot(&mut self.planned_on, milestone) {
+            let kept = event.action == Action::Set;
+            *planned = kept.then_some(event.effective_on);
+        }
+    }
+
+    fn check_open(&self, day: NaiveDate) -> Result<(), Violation> {
+        match (self.opened_on, self.closed_on) {
+            (None, _) => Err(Violation::Incomplete),
+            (Some(opened_on), _) if day < opened_on => Err(Violation::BeforeOpening { opened_on }),
+            (_, Some(closed_on)) if day >= closed_on => Err(Violation::AfterClosing { closed_on }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_nesting(&self, on: NaiveDate) -> Result<(), Violation> {
+        let reached = |milestone: Milestone| self.reached(milestone).is_some();
+        for (milestone, needs) in [
+            (Milestone::Ready, Milestone::ReaderApplied),
+            (Milestone::Live, Milestone::Ready),
+        ] {
+            if reached(milestone) && !reached(needs) {
+                return Err(Violation::Nesting {
+                    milestone,
+                    needs,
+                    on,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn reached(&self, milestone: Milestone) -> Option<NaiveDate> {
+        usize::try_from(milestone.code())
+            .ok()
+            .and_then(|index| self.reached_on.get(index).copied().flatten())
+    }
+
+    fn level(&self) -> Level {
+        if self.reached(Milestone::Live).is_some() {
+            Level::Live
+        } else if self.reached(Milestone::Ready).is_some() {
+            Level::Ready
+        } else if self.reached(Milestone::ReaderApplied).is_some() {
+            Level::Applied
+        } else {
+            Level::Open
+        }
+    }
+
+    /// Ends the period before this day and begins the one that holds from it, if anything changed.
+    fn open_period(&mut self, day: NaiveDate) -> Result<(), Violation> {
+        let Some(opened_on) = self.opened_on else {
+            return Err(Violation::Incomplete);
+        };
+        if day < opened_on {
+            return Ok(());
+        }
+        let closed = self.closed_on.is_some_and(|closed_on| day >= closed_on);
+        let next = if closed {
+            None
+        } else {
+            Some((self.cell()?, self.level()))
+        };
+        if let Some(last) = self.periods.last_mut()
+            && last.until == FOREVER
+        {
+            if next == Some((last.cell, last.level)) {
+                return Ok(());
+            }
+            last.until = day;
+        }
+        if let Some((cell, level)) = next {
+            self.periods.push(Period {
+                from: day,
+                until: FOREVER,
+                cell,
+                level,
+            });
+        }
+        Ok(())
+    }
+
+    fn cell(&self) -> Result<Cell, Violation> {
+        match (self.kind, self.prefecture) {
+            (Some(kind), Some(prefecture)) => Ok(Cell {
+                kind,
+                prefecture,
+                vendor: self.vendor,
+                chain: self.chain,
+            }),
+            _ => Err(Violation::Incomplete),
+        }
+    }
+
+    fn finish(self) -> Result<Derived, Violation> {
+        let current = Current {
+            cell: self.cell()?,
+            public_institution: self.public_institution,
+            contractor: self.contractor,
+            opened_on: self.opened_on.ok_or(Violation::Incomplete)?,
+            closed_on: self.closed_on,
+            reached_on: self.reached_on,
+            planned_on: self.planned_on,
+        };
+        Ok(Derived {
+            periods: self.periods,
+            current,
+        })
+    }
+}
+
+fn slot<T>(slots: &mut [T; 10], milestone: Milestone) -> Option<&mut T> {
+    usize::try_from(milestone.code())
+        .ok()
+        .and_then(|index| slots.get_mut(index))
+}
+
+fn organisation(value: i64) -> Option<OrganisationId> {
+    (value != 0).then_some(OrganisationId(value))
+}
+
+fn day_of(events: &[&Event], aspect: Aspect) -> Option<NaiveDate> {
+    events
+        .iter()
+        .rfind(|event| event.aspect == aspect)
+        .map(|event| event.effective_on)
+}

@@ -1,0 +1,13 @@
+//! Milestones and the history of facilities: what happened, from when, and as recorded by which change;
+//! the rules that a history obeys; and the current state that follows from it.
+
+pub mod authority;
+pub mod entity;
+pub mod history;
+pub mod kind;
+mod problem;
+pub mod service;
+
+pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
+pub use kind::{Milestone, Stage};
+pub use problem::Problem;

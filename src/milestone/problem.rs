@@ -1,0 +1,251 @@
+//! What a caller could expect to go wrong with a write to a facility's history.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::{Milestone, Violation};
+use crate::{auth::Language, facility::InstitutionCodeError};
+
+/// A rule that a row broke. Stored with the outcome of a write, so variants are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Problem {
+    /// No such facility, or none that the caller can see.
+    NotFound,
+    /// The caller sees the facility but may not do this to it.
+    Forbidden,
+    /// The row was changed since the caller read it.
+    StaleVersion {
+        /// The version now.
+        current: i32,
+    },
+    /// A date after today.
+    InFuture {
+        /// Today in Japan.
+        today: NaiveDate,
+    },
+    /// A date before the rollout can have begun.
+    TooEarly {
+        /// The earliest day accepted.
+        earliest: NaiveDate,
+    },
+    /// The same facility and milestone twice in one request.
+    DuplicateRow {
+        /// The index of the first.
+        first: usize,
+    },
+    /// A milestone whose ground is missing on that day.
+    MissingGround {
+        /// The milestone.
+        milestone: Milestone,
+        /// What it needs.
+        needs: Milestone,
+        /// The first day on which it lacks it.
+        on: NaiveDate,
+    },
+    /// Others need this one: they must go too.
+    NeededByLater {
+        /// The milestone that would be taken back.
+        milestone: Milestone,
+        /// The one that needs it.
+        by: Milestone,
+    },
+    /// In effect already.
+    AlreadyReached {
+        /// The milestone.
+        milestone: Milestone,
+        /// Since when.
+        since: NaiveDate,
+    },
+    /// Not in effect on that day.
+    NotReached {
+        /// The milestone.
+        milestone: Milestone,
+    },
+    /// Before the facility opened.
+    BeforeOpening {
+        /// The day it opened.
+        opened_on: NaiveDate,
+    },
+    /// On or after the day on which it closed.
+    AfterClosing {
+        /// The day it closed.
+        closed_on: NaiveDate,
+    },
+    /// No such event in the facility's history, or it was voided before.
+    EventNotFound,
+    /// Nothing would change.
+    NothingToDo,
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// The institution code is not one.
+    BadCode(InstitutionCodeError),
+    /// Another facility has, or had, this code.
+    CodeTaken,
+    /// The code's fee table or prefecture is another one than the facility's.
+    CodeDoesNotFit,
+    /// No organisation of the kind wanted has this id.
+    UnknownOrganisation,
+    /// Another facility has this reference already.
+    ReferenceTaken,
+    /// A text is too long, or holds characters that can't be stored.
+    BadText {
+        /// Most characters.
+        most: usize,
+    },
+}
+
+impl Problem {
+    /// From a broken rule, when a milestone is taken back.
+    pub fn of_withdrawal(violation: Violation) -> Self {
+        match violation {
+            Violation::Nesting {
+                milestone, needs, ..
+            } => Self::NeededByLater {
+                milestone: needs,
+                by: milestone,
+            },
+            other => other.into(),
+        }
+    }
+
+    /// What the user reads.
+    pub fn message(&self, language: Language) -> String {
+        match language {
+            Language::Ja => self.message_ja(),
+            Language::En => self.message_en(),
+        }
+    }
+
+    fn message_ja(&self) -> String {
+        match self {
+            Self::NotFound => "施設が見つかりません。".to_owned(),
+            Self::Forbidden => "この施設に対するこの操作は許可されていません。".to_owned(),
+            Self::StaleVersion { current } => {
+                format!("他の利用者が先に更新しました（現在の版：{current}）。読み直してください。")
+            }
+            Self::InFuture { today } => format!("未来の日付は登録できません（本日：{today}）。"),
+            Self::TooEarly { earliest } => format!("{earliest} より前の日付は登録できません。"),
+            Self::DuplicateRow { first } => {
+                format!(
+                    "同じ施設・同じ段階の行が重複しています（最初の行：{}）。",
+                    first + 1
+                )
+            }
+            Self::MissingGround {
+                milestone,
+                needs,
+                on,
+            } => format!(
+                "「{}」には{on}時点で「{}」が必要です。",
+                milestone.label_ja(),
+                needs.label_ja()
+            ),
+            Self::NeededByLater { milestone, by } => format!(
+                "「{}」は「{}」の前提のため、単独では取り消せません。",
+                milestone.label_ja(),
+                by.label_ja()
+            ),
+            Self::AlreadyReached { milestone, since } => {
+                format!("「{}」は{since}に登録済みです。", milestone.label_ja())
+            }
+            Self::NotReached { milestone } => {
+                format!("「{}」はその日に有効ではありません。", milestone.label_ja())
+            }
+            Self::BeforeOpening { opened_on } => format!("開設日（{opened_on}）より前の日付です。"),
+            Self::AfterClosing { closed_on } => format!("廃止日（{closed_on}）以後の日付です。"),
+            Self::EventNotFound => "訂正の対象となる記録が見つかりません。".to_owned(),
+            Self::NothingToDo => "変更がありません。".to_owned(),
+            Self::BadCode(_) => {
+                "医療機関コードが正しくありません（10桁、検査数字付き）。".to_owned()
+            }
+            Self::CodeTaken => "この医療機関コードは既に使われています。".to_owned(),
+            Self::CodeDoesNotFit => {
+                "医療機関コードの都道府県または点数表が施設と一致しません。".to_owned()
+            }
+            Self::UnknownOrganisation => "該当する組織が見つかりません。".to_owned(),
+            Self::ReferenceTaken => "この管理番号は別の施設に使われています。".to_owned(),
+            Self::KeyReused => "この冪等キーは別の内容の要求に使われています。".to_owned(),
+            Self::BadText { most } => {
+                format!("文字列は{most}文字以内とし、制御文字を含めないでください。")
+            }
+        }
+    }
+
+    fn message_en(&self) -> String {
+        match self {
+            Self::NotFound => "No such facility.".to_owned(),
+            Self::Forbidden => "You may not do this to this facility.".to_owned(),
+            Self::StaleVersion { current } => {
+                format!("Somebody changed it first (version {current} now). Read it again.")
+            }
+            Self::InFuture { today } => {
+                format!("A date in the future can't be recorded (today is {today}).")
+            }
+            Self::TooEarly { earliest } => format!("Dates before {earliest} can't be recorded."),
+            Self::DuplicateRow { first } => {
+                format!(
+                    "The same facility and milestone stands in row {} already.",
+                    first + 1
+                )
+            }
+            Self::MissingGround {
+                milestone,
+                needs,
+                on,
+            } => format!("{milestone:?} needs {needs:?} to be in effect on {on}."),
+            Self::NeededByLater { milestone, by } => {
+                format!("{by:?} needs {milestone:?}: take it back as well.")
+            }
+            Self::AlreadyReached { milestone, since } => {
+                format!("{milestone:?} is in effect since {since}.")
+            }
+            Self::NotReached { milestone } => {
+                format!("{milestone:?} is not in effect on that day.")
+            }
+            Self::BeforeOpening { opened_on } => {
+                format!("The facility opened on {opened_on}, after that date.")
+            }
+            Self::AfterClosing { closed_on } => {
+                format!("The facility closed on {closed_on}, by that date.")
+            }
+            Self::EventNotFound => "There is no such record to correct.".to_owned(),
+            Self::NothingToDo => "Nothing would change.".to_owned(),
+            Self::BadCode(error) => format!("Not an institution code: {error}."),
+            Self::CodeTaken => "This institution code is taken.".to_owned(),
+            Self::CodeDoesNotFit => {
+                "The code's prefecture or fee table is not the facility's.".to_owned()
+            }
+            Self::UnknownOrganisation => "There is no such organisation.".to_owned(),
+            Self::ReferenceTaken => "Another facility has this reference.".to_owned(),
+            Self::KeyReused => {
+                "This idempotency key was used for a request with other content.".to_owned()
+            }
+            Self::BadText { most } => {
+                format!("Use at most {most} characters, and no control characters.")
+            }
+        }
+    }
+}
+
+impl From<Violation> for Problem {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::Nesting {
+                milestone,
+                needs,
+                on,
+            } => Self::MissingGround {
+                milestone,
+                needs,
+                on,
+            },
+            Violation::AlreadyReached { milestone, since } => {
+                Self::AlreadyReached { milestone, since }
+            }
+            Violation::NotReached { milestone } => Self::NotReached { milestone },
+            Violation::BeforeOpening { opened_on } => Self::BeforeOpening { opened_on },
+            Violation::AfterClosing { closed_on } => Self::AfterClosing { closed_on },
+            Violation::Incomplete => Self::NothingToDo,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Writing amended histories: the last step of every use case that changes one.
+
+use chrono::NaiveDate;
+
+use crate::{
+    change::Writer,
+    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId},
+    figures::{
+        Period,
+        service::{PeriodChange, record},
+    },
+    milestone::{Current, Derived, Event, Milestone, entity},
+};
+
+/// A facility whose history was extended without breaking a rule.
+#[derive(Clone, Debug)]
+pub struct Amended {
+    /// The facility.
+    pub facility: FacilityId,
+    /// Its present code.
+    pub code: String,
+    /// Its version before; 0 for a new one.
+    pub version: i32,
+    /// What followed from its history before; `None` for a new one.
+    pub before: Option<Derived>,
+    /// What follows now.
+    pub after: Derived,
+    /// The events that are new.
+    pub events: Vec<Event>,
+}
+
+/// Writes what a change did to facilities. Answers the ids of the new events, facility by facility.
+pub async fn commit(
+    writer: &Writer<'_>,
+    transaction: &DatabaseTransaction,
+    change: ChangeId,
+    amended: &[Amended],
+) -> Result<Vec<Vec<EventId>>, DbErr> {
+    let events: Vec<(FacilityId, &Event)> = amended
+        .iter()
+        .flat_map(|one| one.events.iter().map(|event| (one.facility, event)))
+        .collect();
+    let ids = entity::insert_events(transaction, change, &events).await?;
+    let states = amended
+        .iter()
+        .map(|one| {
+            entity::state_values(one.facility, &one.code, one.version + 1, &one.after.current)
+        })
+        .collect();
+    entity::upsert_states(transaction, states).await?;
+    let plans: Vec<_> = amended.iter().flat_map(changed_plans).collect();
+    entity::write_plans(transaction, &plans).await?;
+    let periods: Vec<PeriodChange<'_>> = amended.iter().filter_map(changed_periods).collect();
+    record(writer.database, transaction, change, &periods).await?;
+    let mut ids = ids.into_iter();
+    Ok(amended
+        .iter()
+        .map(|one| ids.by_ref().take(one.events.len()).collect())
+        .collect())
+}
+
+fn changed_periods(one: &Amended) -> Option<PeriodChange<'_>> {
+    let before: &[Period] = one
+        .before
+        .as_ref()
+        .map_or(&[], |before| before.periods.as_slice());
+    (before != one.after.periods.as_slice()).then_some(PeriodChange {
+        facility: one.facility,
+        before,
+        after: &one.after.periods,
+    })
+}
+
+fn changed_plans(
+    one: &Amended,
+) -> impl Iterator<Item = (FacilityId, Milestone, Option<NaiveDate>)> + '_ {
+    let planned = |current: &Current, milestone: Milestone| {
+        usize::try_from(milestone.code())
+            .ok()
+            .and_then(|index| current.planned_on.get(index).copied().flatten())
+    };
+    Milestone::ALL.into_iter().filter_map(move |milestone| {
+        let before = one
+            .before
+            .as_ref()
+            .and_then(|before| planned(&before.current, milestone));
+        let after = planned(&one.after.current, milestone);
+        (before != after).then_some((one.facility, milestone, after))
+    })
+}

@@ -1,0 +1,10 @@
+//! Use cases that change a facility's history. All of them end in [`commit`]: events, state, plans,
+//! periods and deltas of one change are written together or not at all.
+
+mod commit;
+mod record;
+
+pub use commit::{Amended, commit};
+pub use record::{
+    BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, write_steps,
+};
