@@ -14,6 +14,7 @@ pub mod app;
 pub mod auth;
 pub mod change;
 pub mod db;
+pub mod demo;
 pub mod facility;
 pub mod figures;
 pub mod mail;

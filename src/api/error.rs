@@ -1,6 +1,8 @@
 //! Top-level errors: what no user error can say. Only those made here are shown; a failure of ours keeps
 //! its cause to the log, where it is written once, and is shown as INTERNAL.
 
+use std::sync::Arc;
+
 use async_graphql::{Error, ErrorExtensions};
 
 use crate::{
@@ -13,7 +15,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 
 /// An error of a whole field. It is deliberately no `Display`: only [`From`] below decides what a client
 /// reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ApiError {
     /// The caller's fault, to be shown.
     Shown {
@@ -23,7 +25,7 @@ pub enum ApiError {
         message: String,
     },
     /// Ours: logged where it is shown as INTERNAL.
-    Internal(DbErr),
+    Internal(Arc<DbErr>),
 }
 
 impl ApiError {
@@ -48,7 +50,7 @@ impl ApiError {
 
 impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
-        Self::Internal(error)
+        Self::Internal(Arc::new(error))
     }
 }
 
@@ -59,7 +61,7 @@ impl From<WriteError> for ApiError {
                 "IDEMPOTENCY_KEY_REUSED",
                 "this idempotency key was used for a request with other content",
             ),
-            WriteError::Database(error) => Self::Internal(error),
+            WriteError::Database(error) => error.into(),
         }
     }
 }
@@ -71,7 +73,7 @@ impl From<KnownAtError> for ApiError {
                 "NOT_SETTLED",
                 "knownAt lies in the future: what will be known then is not settled",
             ),
-            KnownAtError::Database(error) => Self::Internal(error),
+            KnownAtError::Database(error) => error.into(),
         }
     }
 }
@@ -89,7 +91,7 @@ impl From<ApiError> for Error {
                 })
             }
             // Without a code: the transport logs it once and shows INTERNAL with the request's id.
-            ApiError::Internal(cause) => Self::new_with_source(cause),
+            ApiError::Internal(cause) => Self::new_with_source(cause.to_string()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Configuration, wiring, telemetry, start-up and graceful stop.
 
 pub mod clock;
+mod services;
 
 pub use clock::{Clock, civil_day};
+pub use services::Services;

@@ -12,6 +12,7 @@ mod actor;
 pub mod entity;
 pub mod input;
 pub mod keys;
+mod name;
 pub mod password;
 mod scope;
 pub mod secret;
@@ -20,5 +21,6 @@ pub mod token;
 
 pub use actor::{Actor, Grant, Identity, Language, OrganisationKind, Permission, Role, allows};
 pub use entity::{Membership, Organisation, ServiceToken, User};
+pub use name::{OrganisationName, read_name};
 pub use scope::{Clause, Scope};
 pub use service::{AuthService, AuthSettings, Authenticated, Origin};

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     auth::Identity,
     db::{
-        ChangeId, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId, Query, Row,
+        ChangeId, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId, Query,
+        Row, UserId,
     },
 };
 
@@ -89,6 +90,16 @@ pub fn identity_columns(identity: &Identity) -> (i16, Option<i64>) {
         Identity::User(user) => (1, Some(user.0)),
         Identity::ServiceToken(token) => (2, Some(*token)),
         Identity::System => (3, None),
+    }
+}
+
+/// The identity of a stored code and id.
+pub fn identity_of(kind: i16, id: Option<i64>) -> Identity {
+    match (kind, id) {
+        (1, Some(user)) => Identity::User(UserId(user)),
+        (2, Some(token)) => Identity::ServiceToken(token),
+        (3, _) => Identity::System,
+        _ => Identity::Anonymous,
     }
 }
 

@@ -297,9 +297,9 @@ mod tests {
             assert_eq!(code.to_string(), format!("{number}10301762"));
             assert_eq!(InstitutionCode::parse(&code.to_string()), Ok(code));
         }
-        // Over nine digits 13 1 030176 would end in 1; the medical table refuses it.
-        assert_eq!(check_digit(131_030_176), 1);
-        assert_eq!(refused("1310301761"), InstitutionCodeError::CheckDigit);
+        // Over nine digits 13 1 030176 would end in 5; the medical table refuses it.
+        assert_eq!(check_digit(131_030_176), 5);
+        assert_eq!(refused("1310301765"), InstitutionCodeError::CheckDigit);
     }
 
     #[test]

@@ -5,7 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::code::FeeTable;
 
 /// What a facility is. The order is the one in which the ministry's report lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    async_graphql::Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FacilityKind {
     /// 病院: twenty beds or more.

@@ -94,7 +94,19 @@ impl Prefecture {
 }
 
 /// An office that looks after the facilities of a region: the seven regional bureaus and the Shikoku branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    async_graphql::Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Bureau {
     /// 北海道厚生局.
@@ -206,6 +218,22 @@ static PREFECTURES: [Row; 47] = [
     row("鹿児島県", "Kagoshima", Bureau::Kyushu, (11, 2)),
     row("沖縄県", "Okinawa", Bureau::Kyushu, (12, 1)),
 ];
+
+impl Bureau {
+    /// The number under which the bureau is stored. Stable for ever.
+    pub fn code(self) -> i16 {
+        Self::ALL
+            .into_iter()
+            .zip(0_i16..)
+            .find(|(bureau, _)| *bureau == self)
+            .map_or(0, |(_, code)| code)
+    }
+
+    /// The bureau stored under a number.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|bureau| bureau.code() == code)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -88,7 +88,7 @@ pub fn render(
 ) -> Result<Letter, minijinja::Error> {
     let text = ENVIRONMENT.render_str(
         template.source(language),
-        minijinja::Value::from_serialize(variables),
+        minijinja::value::Serde(variables),
     )?;
     let (subject, body) = text.split_once('\n').unwrap_or((&text, ""));
     Ok(Letter {

@@ -1,14 +1,15 @@
 //! The tables `facility_event`, `facility_state` and `milestone_plan`: a facility's history and the read
 //! model that is equal to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::Value;
 
 use super::{Action, Aspect, Current, Event, History, Milestone, Stage};
 use crate::{
-    auth::{Clause, Scope},
+    auth::{Clause, Identity, OrganisationName, Scope, read_name},
+    change::{Source, identity_of},
     db::{
         ChangeId, Column, Database, DatabaseTransaction, DbErr, EventId, FacilityId,
         OrganisationId, Query, Row, Table, Values,
@@ -331,4 +332,90 @@ fn organisation(id: i64) -> Option<OrganisationId> {
 pub fn read_stage(row: &mut Row<'_>) -> Result<Stage, DbErr> {
     let code: i16 = row.take()?;
     Stage::from_code(code).ok_or_else(|| DbErr::Type(format!("no stage has the code {code}")))
+}
+
+/// An event as a timeline shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineRow {
+    /// What happened.
+    pub event: Event,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// Who recorded it.
+    pub identity: Identity,
+    /// In whose name.
+    pub organisation: Option<OrganisationName>,
+    /// From where.
+    pub source: Source,
+    /// A later event voids it.
+    pub voided: bool,
+}
+
+/// The planned dates in force of facilities, in the order of milestones. The caller has checked the scope.
+pub async fn plans(
+    database: &Database,
+    facilities: &[FacilityId],
+) -> Result<HashMap<FacilityId, Vec<(Milestone, NaiveDate)>>, DbErr> {
+    let mut query = Query::new(
+        "SELECT facility_id, milestone, planned_on FROM milestone_plan WHERE facility_id",
+    );
+    push_ids(&mut query, database, facilities);
+    query.push(" ORDER BY facility_id, milestone");
+    let mut plans: HashMap<FacilityId, Vec<(Milestone, NaiveDate)>> = HashMap::new();
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let (facility, code): (FacilityId, i16) = (row.take()?, row.take()?);
+        let milestone = Milestone::from_code(code)
+            .ok_or_else(|| DbErr::Type(format!("no milestone has the code {code}")))?;
+        plans
+            .entry(facility)
+            .or_default()
+            .push((milestone, row.take()?));
+    }
+    Ok(plans)
+}
+
+/// The timelines of facilities, in the order of recording. The caller has checked the scope.
+pub async fn timelines(
+    database: &Database,
+    facilities: &[FacilityId],
+) -> Result<HashMap<FacilityId, Vec<TimelineRow>>, DbErr> {
+    let mut query = Query::new(
+        "SELECT e.facility_id, e.id, e.aspect, e.action, e.effective_on, e.value, e.voids_id, e.note, \
+         c.recorded_at, c.identity_kind, c.identity_id, c.source, o.id, o.name FROM facility_event e \
+         JOIN change c ON c.id = e.change_id LEFT JOIN organisation o ON o.id = c.organisation_id \
+         WHERE e.facility_id",
+    );
+    push_ids(&mut query, database, facilities);
+    query.push(" ORDER BY e.facility_id, e.id");
+    let mut timelines: HashMap<FacilityId, Vec<TimelineRow>> = HashMap::new();
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let facility = row.take()?;
+        let mut event = read_event(&mut row)?;
+        event.note = row.take()?;
+        let timeline = timelines.entry(facility).or_default();
+        if event.action == Action::Voided {
+            for earlier in timeline
+                .iter_mut()
+                .filter(|row| row.event.id == event.voids)
+            {
+                earlier.voided = true;
+            }
+            continue;
+        }
+        timeline.push(TimelineRow {
+            event,
+            recorded_at: row.take()?,
+            identity: identity_of(row.take()?, row.take()?),
+            source: read_source(row.take()?)?,
+            organisation: read_name(&mut row)?,
+            voided: false,
+        });
+    }
+    Ok(timelines)
+}
+
+fn read_source(code: i16) -> Result<Source, DbErr> {
+    Source::from_code(code).ok_or_else(|| DbErr::Type(format!("no source has the code {code}")))
 }

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod entity;
+pub mod graphql;
 pub mod history;
 pub mod kind;
 mod problem;

@@ -4,10 +4,10 @@
 use sea_orm::{DatabaseTransaction, DbErr};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{AuthService, Failure, Origin};
+use super::{Failure, Origin};
 use crate::{
     auth::{Actor, Identity},
-    change::{self, ChangeRow, IdempotencyKey, Source, Writer},
+    change::{self, ChangeRow, Source, Writer},
     db::{ChangeId, OrganisationId},
 };
 
@@ -125,26 +125,4 @@ where
         Err(fault @ Failure::Fault(_)) => return Err(fault),
     };
     told.map_err(Failure::Refused)
-}
-
-impl AuthService {
-    /// Who writes, for the use cases that a caller may repeat under a key.
-    pub fn writer<'a>(
-        &'a self,
-        actor: &'a Actor,
-        origin: &Origin,
-        key: Option<IdempotencyKey>,
-        dry_run: bool,
-    ) -> Writer<'a> {
-        Writer {
-            database: &self.db,
-            clock: &self.clock,
-            actor,
-            source: Source::Api,
-            request_id: origin.request_id.clone(),
-            reason: None,
-            dry_run,
-            key,
-        }
-    }
 }

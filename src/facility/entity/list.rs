@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::registry::push_search;
 use crate::{
-    auth::Scope,
+    auth::{OrganisationName, Scope, read_name},
     db::{Database, DbErr, FacilityId, OrganisationId, Query, Row},
     facility::{FacilityKind, Prefecture},
     figures::entity::{read_kind, read_prefecture},
@@ -27,15 +27,6 @@ pub struct Fields {
     pub vendor: bool,
     /// The chain's name.
     pub chain: bool,
-}
-
-/// An organisation as lists name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrganisationName {
-    /// Its id.
-    pub id: OrganisationId,
-    /// Its name.
-    pub name: String,
 }
 
 /// A facility as it stands.
@@ -164,6 +155,8 @@ pub struct ListQuery {
     pub stages: Vec<Stage>,
     /// Engages this vendor; `Some(None)`: none.
     pub vendor: Option<Option<OrganisationId>>,
+    /// Engages any vendor.
+    pub has_vendor: bool,
     /// Belongs to this chain; `Some(None)`: none.
     pub chain: Option<Option<OrganisationId>>,
     /// Public institution or not.
@@ -216,6 +209,28 @@ pub async fn find(
     let row = query.one(connection).await?;
     row.map(|row| read(&mut Row::new(&row), fields, None))
         .transpose()
+}
+
+/// The facilities in a scope with these ids, in no order.
+pub async fn find_all(
+    database: &Database,
+    scope: &Scope,
+    ids: &[FacilityId],
+    fields: Fields,
+) -> Result<Vec<FacilityRow>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = Query::default();
+    push_select(&mut query, fields);
+    query.push(" WHERE s.facility_id");
+    query.bind_ids(database.backend(), ids.iter().map(|id| id.0));
+    query.push(" AND ");
+    push_scope(&mut query, scope, "s");
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| read(&mut Row::new(row), fields, None))
+        .collect()
 }
 
 /// A page of a list: the `most` facilities after (or, `backwards`, before) a place, in the list's order.
@@ -339,6 +354,9 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         list.stages.iter().map(|stage| stage.code()),
     );
     push_member(query, "s.vendor_id", list.vendor);
+    if list.has_vendor {
+        query.push(" AND s.vendor_id <> 0");
+    }
     push_member(query, "s.chain_id", list.chain);
     if let Some(public) = list.public_institution {
         query.push(" AND s.public_institution = ").bind(public);
@@ -436,12 +454,4 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
             .map_or_else(|| "0001-01-01".to_owned(), |day| day.to_string()),
     });
     Ok(facility)
-}
-
-fn read_name(row: &mut Row<'_>) -> Result<Option<OrganisationName>, DbErr> {
-    let (id, name): (Option<i64>, Option<String>) = (row.take()?, row.take()?);
-    Ok(id.zip(name).map(|(id, name)| OrganisationName {
-        id: OrganisationId(id),
-        name,
-    }))
 }

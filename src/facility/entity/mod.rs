@@ -5,11 +5,11 @@ mod list;
 mod registry;
 
 pub use list::{
-    Condition, Cursor, FacilityRow, Fields, ListQuery, Order, OrganisationName, PlannedFilter,
-    count_up_to, find, list,
+    Condition, Cursor, FacilityRow, Fields, ListQuery, Order, PlannedFilter, count_up_to, find,
+    find_all, list,
 };
 pub use registry::{
     Contacts, FACILITY, FACILITY_CODE, FoundCode, add_code, code_is_taken, code_values,
-    contacts_of, facility_values, find_by_codes, insert, organisation_is, replace_code,
-    set_reference, update_contacts, write_search,
+    contacts_of, facility_values, find_by_codes, find_by_references, insert, organisation_is,
+    replace_code, set_reference, update_contacts, write_search,
 };

@@ -283,6 +283,27 @@ pub async fn find_by_codes(
         .collect()
 }
 
+/// The facilities for which an organisation keeps these references. The scope is checked by whoever uses
+/// the ids: a reference outlives the right to see its facility.
+pub async fn find_by_references(
+    database: &Database,
+    organisation: OrganisationId,
+    references: Vec<String>,
+) -> Result<HashMap<String, FacilityId>, DbErr> {
+    let mut query = Query::new(
+        "SELECT reference, facility_id FROM facility_reference WHERE organisation_id = ",
+    );
+    query.bind(organisation.0).push(" AND reference");
+    query.bind_texts(database.backend(), references);
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, row.take()?))
+        })
+        .collect()
+}
+
 /// Appends "is found by this folded text": candidates from the index, checked against the text.
 pub fn push_search(query: &mut Query, backend: Backend, folded: &str) {
     search::push_match(query, backend, "f", &text::grams(folded));

@@ -1,0 +1,87 @@
+//! What a resolver finds in its context: the services of the process, and who is asking.
+
+use async_graphql::Context;
+
+use super::{ApiError, ApiResult};
+use crate::{
+    app::Services,
+    auth::Actor,
+    change::{IdempotencyKey, Source, Writer},
+    db::DbErr,
+};
+
+/// Who is asking, and in which request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// The request's id, for the log and the change.
+    pub request_id: String,
+}
+
+/// What every write takes beside its own input.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// Under which a repeated request has one effect.
+    pub idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    pub dry_run: bool,
+    /// Why, kept with the change.
+    pub reason: Option<String>,
+}
+
+/// The services of the process.
+pub fn services<'a>(context: &Context<'a>) -> ApiResult<&'a Services> {
+    context.data_opt().ok_or_else(missing)
+}
+
+/// Who is asking.
+pub fn caller<'a>(context: &Context<'a>) -> ApiResult<&'a Caller> {
+    context.data_opt().ok_or_else(missing)
+}
+
+/// The writer of a mutation.
+pub fn writer<'a>(
+    context: &Context<'a>,
+    operation: &'static str,
+    options: &WriteOptions,
+    request: &impl serde::Serialize,
+) -> ApiResult<Writer<'a>> {
+    let services = services(context)?;
+    let caller = caller(context)?;
+    let key = match &options.idempotency_key {
+        None => None,
+        Some(key) if (1..=200).contains(&key.len()) && !key.chars().any(char::is_control) => Some(
+            IdempotencyKey::new(&caller.actor.identity, key, operation, request)
+                .map_err(|_| missing())?,
+        ),
+        Some(_) => {
+            return Err(ApiError::bad_input(
+                "BAD_IDEMPOTENCY_KEY",
+                "an idempotency key has 1 to 200 characters",
+            ));
+        }
+    };
+    if options.reason.as_ref().is_some_and(|reason| {
+        reason.chars().count() > 1_000 || reason.chars().any(|c| c.is_control() && c != '\n')
+    }) {
+        return Err(ApiError::bad_input(
+            "BAD_REASON",
+            "a reason has at most 1,000 characters, and no control characters",
+        ));
+    }
+    Ok(Writer {
+        database: &services.database,
+        clock: &services.clock,
+        actor: &caller.actor,
+        source: Source::Api,
+        request_id: Some(caller.request_id.clone()),
+        reason: options.reason.clone(),
+        dry_run: options.dry_run,
+        key,
+    })
+}
+
+fn missing() -> ApiError {
+    DbErr::Custom("the request carries no caller or services".to_owned()).into()
+}

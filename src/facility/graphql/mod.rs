@@ -1,0 +1,14 @@
+//! Facilities in the API: the type, the queries over the registry and the mutations that amend it.
+
+mod mutation;
+mod names;
+mod query;
+mod types;
+
+pub use mutation::FacilityMutation;
+pub use names::PrefectureName;
+pub use query::{FacilityQuery, FacilityReference, resolve};
+pub use types::{
+    BulkRow, Facility, FacilityPayload, Selected, event_ids, facilities_by_id, facility,
+    facility_payload, user_errors,
+};

@@ -1,0 +1,392 @@
+//! Mutations that amend the registry.
+
+use async_graphql::{Context, ID, InputObject, Object};
+use serde::Serialize;
+
+use super::{
+    query::{FacilityReference, organisation_id, resolve},
+    types::{FacilityPayload, facility_payload},
+};
+use crate::{
+    api::{
+        ApiResult, Date, WriteOptions,
+        context::{caller, services, writer},
+    },
+    auth::OrganisationKind,
+    facility::{
+        FacilityKind,
+        entity::Contacts,
+        service::{Amendment, ContactsPatch, Registration, amend, register},
+    },
+};
+
+/// A facility to be registered.
+#[derive(Debug, InputObject)]
+pub struct FacilityRegisterInput {
+    /// Institution code, ten digits with a check digit; the prefecture follows from it.
+    code: String,
+    /// What it is; must fit the code's fee table.
+    kind: FacilityKind,
+    /// Its name.
+    name: String,
+    /// Its name in katakana.
+    #[graphql(default)]
+    name_kana: String,
+    /// Its postal code, such as 100-8916.
+    #[graphql(default)]
+    postal_code: String,
+    /// Its address, prefecture first.
+    #[graphql(default)]
+    address: String,
+    /// Its telephone number.
+    #[graphql(default)]
+    phone: String,
+    /// Its mail address.
+    email: Option<String>,
+    /// Is it a public institution?
+    #[graphql(default)]
+    public_institution: bool,
+    /// The day it opened, or will open.
+    opened_on: Date,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// New names and contacts of a facility; what is not given stays.
+#[derive(Debug, InputObject)]
+pub struct FacilityUpdateInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Its name.
+    name: Option<String>,
+    /// Its name in katakana.
+    name_kana: Option<String>,
+    /// Its postal code.
+    postal_code: Option<String>,
+    /// Its address.
+    address: Option<String>,
+    /// Its telephone number.
+    phone: Option<String>,
+    /// Its mail address; an empty text removes it.
+    email: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// A new institution code of a facility (承継).
+#[derive(Debug, InputObject)]
+pub struct FacilitySucceedInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// The new code.
+    code: String,
+    /// From which day it holds.
+    on: Date,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// The closing of a facility, or taking it back.
+#[derive(Debug, InputObject)]
+pub struct FacilityCloseInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// The first day on which it no longer counts; null takes a closing back that was a mistake.
+    on: Option<Date>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// Other attributes of a facility from a day on; what is not given stays.
+#[derive(Debug, InputObject)]
+pub struct FacilityReclassifyInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// What it is.
+    kind: Option<FacilityKind>,
+    /// Is it a public institution?
+    public_institution: Option<bool>,
+    /// From which day.
+    on: Date,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// To what a facility is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, async_graphql::Enum)]
+pub enum LinkKind {
+    /// The vendor it engages.
+    Vendor,
+    /// The chain it belongs to.
+    Chain,
+    /// The support contractor it is handed on to.
+    SupportContractor,
+}
+
+impl LinkKind {
+    fn organisation_kind(self) -> OrganisationKind {
+        match self {
+            Self::Vendor => OrganisationKind::Vendor,
+            Self::Chain => OrganisationKind::Chain,
+            Self::SupportContractor => OrganisationKind::SupportContractor,
+        }
+    }
+}
+
+/// A facility's vendor, chain or support contractor from a day on.
+#[derive(Debug, InputObject)]
+pub struct FacilityLinkInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// To what.
+    kind: LinkKind,
+    /// The organisation; null ends the link.
+    organisation_id: Option<ID>,
+    /// From which day.
+    on: Date,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// Mutations that amend the registry.
+#[derive(Default)]
+pub struct FacilityMutation;
+
+#[Object]
+impl FacilityMutation {
+    /// Registers a facility.
+    async fn facility_register(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The facility.")] input: FacilityRegisterInput,
+    ) -> ApiResult<FacilityPayload> {
+        let registration = Registration {
+            code: input.code,
+            kind: input.kind,
+            contacts: Contacts {
+                name: input.name,
+                name_kana: input.name_kana,
+                postal_code: input.postal_code,
+                address: input.address,
+                phone: input.phone,
+                email: input.email,
+            },
+            public_institution: input.public_institution,
+            opened_on: input.opened_on.0,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let writer = writer(context, "facilityRegister", &options, &registration)?;
+        let outcome = register(&writer, &registration).await?;
+        services(context)?.written.notify_one();
+        facility_payload(context, outcome).await
+    }
+
+    /// Corrects a facility's names and contacts.
+    async fn facility_update(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What to correct.")] input: FacilityUpdateInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = Amendment::Contacts(ContactsPatch {
+            name: input.name,
+            name_kana: input.name_kana,
+            postal_code: input.postal_code,
+            address: input.address,
+            phone: input.phone,
+            email: input.email,
+        });
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let name = "facilityUpdate";
+        run(
+            context,
+            name,
+            input.facility,
+            input.expected_version,
+            amendment,
+            options,
+        )
+        .await
+    }
+
+    /// Gives a facility a new institution code (承継). It stays findable by every code it had.
+    async fn facility_succeed(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The new code.")] input: FacilitySucceedInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = Amendment::Succeed {
+            code: input.code,
+            on: input.on.0,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let name = "facilitySucceed";
+        run(
+            context,
+            name,
+            input.facility,
+            input.expected_version,
+            amendment,
+            options,
+        )
+        .await
+    }
+
+    /// Closes a facility, or takes a closing back.
+    async fn facility_close(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The closing.")] input: FacilityCloseInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = match input.on {
+            Some(on) => Amendment::Close { on: on.0 },
+            None => Amendment::Reopen,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let name = "facilityClose";
+        run(
+            context,
+            name,
+            input.facility,
+            input.expected_version,
+            amendment,
+            options,
+        )
+        .await
+    }
+
+    /// Changes what a facility is, from a day on.
+    async fn facility_reclassify(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What it is.")] input: FacilityReclassifyInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = Amendment::Reclassify {
+            kind: input.kind,
+            public_institution: input.public_institution,
+            on: input.on.0,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let name = "facilityReclassify";
+        run(
+            context,
+            name,
+            input.facility,
+            input.expected_version,
+            amendment,
+            options,
+        )
+        .await
+    }
+
+    /// Sets a facility's vendor, chain or support contractor from a day on; figures of earlier days keep
+    /// the one it had then.
+    async fn facility_link(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The link.")] input: FacilityLinkInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = Amendment::Link {
+            kind: input.kind.organisation_kind(),
+            organisation: input
+                .organisation_id
+                .as_ref()
+                .map(organisation_id)
+                .transpose()?,
+            on: input.on.0,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let name = "facilityLink";
+        run(
+            context,
+            name,
+            input.facility,
+            input.expected_version,
+            amendment,
+            options,
+        )
+        .await
+    }
+}
+
+async fn run(
+    context: &Context<'_>,
+    operation: &'static str,
+    facility: FacilityReference,
+    expected_version: Option<i32>,
+    amendment: Amendment,
+    options: WriteOptions,
+) -> ApiResult<FacilityPayload> {
+    let request = (&facility, expected_version, &amendment);
+    let writer = writer(context, operation, &options, &request)?;
+    let services = services(context)?;
+    let actor = &caller(context)?.actor;
+    let found = resolve(&services.database, actor, std::slice::from_ref(&facility)).await?;
+    let facility = found.into_iter().flatten().next();
+    let outcome = amend(&writer, facility, expected_version, &amendment).await?;
+    services.written.notify_one();
+    facility_payload(context, outcome).await
+}

@@ -1,0 +1,392 @@
+//! Queries over the registry.
+
+use async_graphql::{
+    Context, ID, InputObject, Object, OneofObject, SimpleObject,
+    connection::{Connection, Edge},
+};
+use chrono::Days;
+
+use super::{
+    PrefectureName,
+    types::{Facility, Selected, bad_id, facility},
+};
+use crate::{
+    api::{
+        ApiError, ApiResult, Date, NodeId, PageArguments,
+        context::{caller, services},
+        node_id::NodeKind,
+        page::Fingerprint,
+    },
+    auth::{Actor, Permission},
+    db::{Database, DbErr, FacilityId, OrganisationId},
+    facility::{
+        Bureau, FacilityKind, InstitutionCode, Prefecture,
+        entity::{self, Condition, Cursor, ListQuery, Order, PlannedFilter},
+        text,
+    },
+    milestone::{Milestone, Stage},
+};
+
+/// Totals beyond this many are not counted out.
+const COUNTED_UP_TO: i64 = 10_000;
+
+/// How the caller names a facility: give exactly one.
+#[derive(Clone, Debug, OneofObject, serde::Serialize)]
+pub enum FacilityReference {
+    /// Global id.
+    Id(IdText),
+    /// Institution code, past or present; full-width digits are read too.
+    Code(String),
+    /// Your organisation's own reference.
+    Reference(String),
+}
+
+/// A global id, in a form that can be fingerprinted.
+pub type IdText = String;
+
+/// Which facilities a list holds. All conditions must hold; in a list of values, any.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct FacilityFilter {
+    /// A part of the name, kana or address, at least two characters. Width, case and kana make no difference.
+    pub search: Option<String>,
+    /// Any of these kinds.
+    #[graphql(default)]
+    pub kinds: Vec<FacilityKind>,
+    /// In any of these prefectures.
+    #[graphql(default)]
+    pub prefectures: Vec<PrefectureName>,
+    /// In the care of any of these regional bureaus.
+    #[graphql(default)]
+    pub bureaus: Vec<Bureau>,
+    /// At any of these stages.
+    #[graphql(default)]
+    pub stages: Vec<Stage>,
+    /// Engages this vendor today.
+    pub vendor_id: Option<ID>,
+    /// Engages a vendor today, or none.
+    pub has_vendor: Option<bool>,
+    /// Belongs to this chain today.
+    pub chain_id: Option<ID>,
+    /// Public institution or not.
+    pub public_institution: Option<bool>,
+    /// Open today (the default), or not, or null for both.
+    #[graphql(default_with = "Some(true)")]
+    pub open: Option<bool>,
+    /// A milestone is planned in a time.
+    pub planned: Option<PlannedInput>,
+    /// The last milestone was reached at least this many days ago.
+    pub days_since_last_milestone_at_least: Option<i32>,
+    /// The last milestone was reached at most this many days ago.
+    pub days_since_last_milestone_at_most: Option<i32>,
+}
+
+/// A milestone planned between two days, both included.
+#[derive(Clone, Debug, InputObject)]
+pub struct PlannedInput {
+    /// Which milestone.
+    milestone: Milestone,
+    /// On this day or later.
+    from: Option<Date>,
+    /// On this day or earlier.
+    until: Option<Date>,
+}
+
+/// The order of a list of facilities.
+#[derive(Clone, Copy, Debug, Default, InputObject)]
+pub struct FacilityOrder {
+    /// By what.
+    #[graphql(default)]
+    field: Order,
+    /// From the greatest to the least.
+    #[graphql(default)]
+    descending: bool,
+}
+
+/// What a connection of facilities says of the whole list.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct ListTotal {
+    /// How many facilities the list has; counted up to 10,000.
+    total_count: i64,
+    /// Whether `totalCount` is all, or the list has more.
+    total_count_is_exact: bool,
+}
+
+/// A page of facilities.
+pub type FacilityConnection = Connection<String, Facility, ListTotal>;
+
+/// Queries over the registry.
+#[derive(Default)]
+pub struct FacilityQuery;
+
+#[Object]
+impl FacilityQuery {
+    /// The facility with this institution code, past or present. Null if there is none, or none that you
+    /// can see.
+    async fn facility_by_code(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Ten digits, full-width ones too.")] code: String,
+    ) -> ApiResult<Option<Facility>> {
+        let Ok(code) = InstitutionCode::parse(&code) else {
+            return Err(ApiError::bad_input(
+                "INVALID_INSTITUTION_CODE",
+                "an institution code has ten digits, the last a check digit",
+            ));
+        };
+        let selected = Selected::of(&context.look_ahead());
+        let condition = Condition::Code(code.to_string());
+        let actor = &caller(context)?.actor;
+        facility(&services(context)?.database, actor, &condition, selected).await
+    }
+
+    /// The facility for which your organisation keeps this reference of its own.
+    async fn facility_by_reference(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Your organisation's own reference.")] reference: String,
+    ) -> ApiResult<Option<Facility>> {
+        let actor = &caller(context)?.actor;
+        let Some(organisation) = actor.acting_for(Permission::FacilityRead) else {
+            return Ok(None);
+        };
+        let selected = Selected::of(&context.look_ahead());
+        let condition = Condition::Reference(organisation, reference);
+        facility(&services(context)?.database, actor, &condition, selected).await
+    }
+
+    /// The facilities that you can see, filtered and ordered.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the arguments of a connection"
+    )]
+    #[graphql(complexity = "1")]
+    async fn facilities(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which facilities.")] filter: Option<FacilityFilter>,
+        #[graphql(desc = "In which order; by institution code if not given.")] order_by: Option<
+            FacilityOrder,
+        >,
+        #[graphql(desc = "How many, from `after` on; at most 100.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which to begin.")] after: Option<String>,
+        #[graphql(desc = "How many, up to `before`; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor before which to end.")] before: Option<String>,
+    ) -> ApiResult<FacilityConnection> {
+        let services = services(context)?;
+        let list = list_query(
+            filter.unwrap_or_default(),
+            order_by.unwrap_or_default(),
+            services.clock.today(),
+        )?;
+        let arguments = PageArguments {
+            after,
+            before,
+            first,
+            last,
+        };
+        page(context, &list, &arguments).await
+    }
+}
+
+/// A page of a list, with what the query selects of its facilities.
+async fn page(
+    context: &Context<'_>,
+    list: &ListQuery,
+    arguments: &PageArguments,
+) -> ApiResult<FacilityConnection> {
+    let database = &services(context)?.database;
+    let scope = caller(context)?.actor.scope(Permission::FacilityRead);
+    let fingerprint = Fingerprint::of(list);
+    let page = arguments.check(&fingerprint)?;
+    let cursor = page.from.as_deref().map(read_cursor).transpose()?;
+    let ahead = context.look_ahead();
+    let mut selected = Selected::of(&ahead.field("nodes"));
+    let by_edge = Selected::of(&ahead.field("edges").field("node"));
+    selected.merge(by_edge);
+    let most = u64::try_from(page.size).unwrap_or(0) + 1;
+    let mut rows = entity::list(
+        database,
+        &scope,
+        list,
+        selected.fields,
+        cursor.as_ref(),
+        page.backwards,
+        most,
+    )
+    .await?;
+    let more = rows.len() > page.size;
+    if more && page.backwards {
+        rows.remove(0);
+    }
+    rows.truncate(page.size);
+    let counted = ahead.field("totalCount").exists() || ahead.field("totalCountIsExact").exists();
+    let total = if counted {
+        entity::count_up_to(database, &scope, list, COUNTED_UP_TO + 1).await?
+    } else {
+        0
+    };
+    let (before, after) = if page.backwards {
+        (more, cursor.is_some())
+    } else {
+        (cursor.is_some(), more)
+    };
+    let total = ListTotal {
+        total_count: total.min(COUNTED_UP_TO),
+        total_count_is_exact: total <= COUNTED_UP_TO,
+    };
+    let mut connection = Connection::with_additional_fields(before, after, total);
+    let cursors: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let sort = row.sort.as_deref().unwrap_or_default();
+            fingerprint.cursor(&[sort, &row.id.to_string()])
+        })
+        .collect();
+    let facilities = selected.complete(database, rows).await?;
+    connection.edges = cursors
+        .into_iter()
+        .zip(facilities)
+        .map(|(cursor, facility)| Edge::new(cursor, facility))
+        .collect();
+    Ok(connection)
+}
+
+fn read_cursor(parts: &[String]) -> ApiResult<Cursor> {
+    let bad = || ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list");
+    let [sort, id] = parts else {
+        return Err(bad());
+    };
+    Ok(Cursor {
+        sort: sort.clone(),
+        id: FacilityId(id.parse().map_err(|_| bad())?),
+    })
+}
+
+fn list_query(
+    filter: FacilityFilter,
+    order: FacilityOrder,
+    today: chrono::NaiveDate,
+) -> ApiResult<ListQuery> {
+    let search = filter.search.map(|text| fold_search(&text)).transpose()?;
+    let prefectures = filter
+        .prefectures
+        .into_iter()
+        .map(Prefecture::from)
+        .collect();
+    let ago = |days: Option<i32>| {
+        days.map(|days| {
+            u64::try_from(days)
+                .ok()
+                .and_then(|days| today.checked_sub_days(Days::new(days)))
+                .ok_or_else(|| ApiError::bad_input("BAD_FILTER", "days are 0 or more"))
+        })
+        .transpose()
+    };
+    let vendor = match (&filter.vendor_id, filter.has_vendor) {
+        (Some(id), _) => Some(Some(organisation_id(id)?)),
+        (None, Some(false)) => Some(None),
+        (None, _) => None,
+    };
+    Ok(ListQuery {
+        search,
+        kinds: filter.kinds,
+        prefectures: within_bureaus(prefectures, &filter.bureaus),
+        stages: filter.stages,
+        vendor,
+        has_vendor: filter.has_vendor == Some(true),
+        chain: filter
+            .chain_id
+            .as_ref()
+            .map(organisation_id)
+            .transpose()?
+            .map(Some),
+        public_institution: filter.public_institution,
+        open: filter.open.map(|open| (today, open)),
+        planned: filter.planned.map(|planned| PlannedFilter {
+            milestone: planned.milestone,
+            from: planned.from.map(|day| day.0),
+            until: planned.until.map(|day| day.0),
+        }),
+        last_milestone_until: ago(filter.days_since_last_milestone_at_least)?,
+        last_milestone_from: ago(filter.days_since_last_milestone_at_most)?,
+        order: order.field,
+        descending: order.descending,
+    })
+}
+
+/// Prefectures that were named and lie in a bureau that was named; an empty list names all.
+pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Vec<Prefecture> {
+    if bureaus.is_empty() {
+        return prefectures;
+    }
+    Prefecture::all()
+        .filter(|prefecture| bureaus.contains(&prefecture.bureau()))
+        .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture))
+        .collect()
+}
+
+fn fold_search(text: &str) -> ApiResult<String> {
+    let folded = text::fold(text);
+    let length = folded.chars().count();
+    if !(2..=100).contains(&length) || text.chars().any(char::is_control) {
+        return Err(ApiError::bad_input(
+            "BAD_SEARCH",
+            "search for 2 to 100 characters",
+        ));
+    }
+    Ok(folded)
+}
+
+/// A global id that must be an organisation's.
+pub fn organisation_id(id: &ID) -> ApiResult<OrganisationId> {
+    NodeId::row_of(id, NodeKind::Organisation)
+        .map(OrganisationId)
+        .ok_or_else(bad_id)
+}
+
+/// The facilities that callers name, as far as the actor can see them.
+pub async fn resolve(
+    database: &Database,
+    actor: &Actor,
+    references: &[FacilityReference],
+) -> Result<Vec<Option<FacilityId>>, DbErr> {
+    let scope = actor.scope(Permission::FacilityRead);
+    let codes: Vec<InstitutionCode> = references
+        .iter()
+        .filter_map(|reference| match reference {
+            FacilityReference::Code(code) => InstitutionCode::parse(code).ok(),
+            _ => None,
+        })
+        .collect();
+    let own: Vec<String> = references
+        .iter()
+        .filter_map(|reference| match reference {
+            FacilityReference::Reference(reference) => Some(reference.clone()),
+            _ => None,
+        })
+        .collect();
+    let by_code = if codes.is_empty() {
+        std::collections::HashMap::new()
+    } else {
+        entity::find_by_codes(database, &scope, &codes).await?
+    };
+    let by_reference = match actor.acting_for(Permission::FacilityRead) {
+        Some(organisation) if !own.is_empty() => {
+            entity::find_by_references(database, organisation, own).await?
+        }
+        _ => std::collections::HashMap::new(),
+    };
+    Ok(references
+        .iter()
+        .map(|reference| match reference {
+            FacilityReference::Id(id) => {
+                NodeId::row_of(&ID(id.clone()), NodeKind::Facility).map(FacilityId)
+            }
+            FacilityReference::Code(code) => InstitutionCode::parse(code)
+                .ok()
+                .and_then(|code| by_code.get(&code))
+                .map(|found| found.facility),
+            FacilityReference::Reference(reference) => by_reference.get(reference).copied(),
+        })
+        .collect())
+}

@@ -1,0 +1,522 @@
+//! The type `Facility` and what belongs to it. A facility is fetched with everything that the query
+//! selects of it, so its fields only hand out what is there.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, ID, Lookahead, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use super::PrefectureName;
+use crate::{
+    api::{
+        ApiError, ApiResult, Date, NodeId, UserError,
+        context::{caller, services},
+        node_id::NodeKind,
+    },
+    auth::{Actor, Identity, OrganisationName, Permission, Scope},
+    change::Source,
+    db::{Database, DbErr, FacilityId},
+    facility::{
+        Bureau, FacilityKind,
+        entity::{self, Condition, FacilityRow, Fields},
+    },
+    milestone::{
+        Action, Aspect, Milestone, Stage,
+        entity::{TimelineRow, plans, timelines},
+        service::{BulkOutcome, RowOutcome},
+    },
+};
+
+/// A hospital, clinic or pharmacy (施設), as it stands now.
+#[derive(Clone, Debug)]
+pub struct Facility {
+    row: FacilityRow,
+    planned: Vec<(Milestone, chrono::NaiveDate)>,
+    timeline: Vec<TimelineRow>,
+}
+
+/// An organisation's id and name.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct OrganisationSummary {
+    /// Global id of the organisation.
+    id: ID,
+    /// Its name.
+    name: String,
+}
+
+/// Where a facility stands with one milestone.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct MilestoneStatus {
+    /// Which milestone.
+    milestone: Milestone,
+    /// Since when it is in effect; null if it is not.
+    reached_on: Option<Date>,
+    /// The planned date in force; null if none.
+    planned_on: Option<Date>,
+}
+
+/// What happened, in a facility's timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
+pub enum TimelineEventKind {
+    /// A milestone was reached.
+    MilestoneReached,
+    /// A milestone was taken back.
+    MilestoneWithdrawn,
+    /// A milestone was planned for `effectiveOn`.
+    MilestonePlanned,
+    /// A milestone is no longer planned.
+    MilestonePlanDropped,
+    /// The facility opened.
+    Opened,
+    /// The facility closed.
+    Closed,
+    /// Its kind was set or changed.
+    KindSet,
+    /// Its prefecture was set or changed.
+    PrefectureSet,
+    /// It became, or ceased to be, a public institution.
+    PublicInstitutionSet,
+    /// It engaged a vendor, or ended that.
+    VendorSet,
+    /// It joined a chain, or left it.
+    ChainSet,
+    /// It was handed on to a support contractor, or back.
+    ContractorSet,
+    /// Its name, address or contacts were corrected.
+    ContactsUpdated,
+    /// It got a new institution code.
+    CodeSucceeded,
+}
+
+/// How an actor came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
+pub enum ActorKind {
+    /// Someone without an account.
+    Anonymous,
+    /// A person.
+    User,
+    /// A system with a service token.
+    ServiceToken,
+    /// The operator or a background job.
+    System,
+}
+
+/// An entry of a facility's history.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct TimelineEntry {
+    /// Global id of the event; a correction names it.
+    id: ID,
+    /// What happened.
+    kind: TimelineEventKind,
+    /// Which milestone, if it is about one.
+    milestone: Option<Milestone>,
+    /// The civil day (JST) on which it took effect.
+    effective_on: Date,
+    /// When it was recorded.
+    recorded_at: DateTime<Utc>,
+    /// In whose name it was recorded; null for the operator.
+    organisation: Option<OrganisationSummary>,
+    /// How whoever recorded it came to us.
+    actor_kind: ActorKind,
+    /// Where it came from.
+    source: Source,
+    /// The writer's remark.
+    note: Option<String>,
+    /// A later correction says that it never happened.
+    voided: bool,
+}
+
+#[Object]
+impl Facility {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        NodeId::new(NodeKind::Facility, self.row.id.0).encode()
+    }
+
+    /// The present institution code (医療機関コード), ten digits.
+    async fn code(&self) -> &str {
+        &self.row.code
+    }
+
+    /// What it is.
+    async fn kind(&self) -> FacilityKind {
+        self.row.kind
+    }
+
+    /// Where it is.
+    async fn prefecture(&self) -> PrefectureName {
+        self.row.prefecture.into()
+    }
+
+    /// The regional bureau in charge.
+    async fn bureau(&self) -> Bureau {
+        self.row.prefecture.bureau()
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Its name in katakana.
+    async fn name_kana(&self) -> &str {
+        &self.row.name_kana
+    }
+
+    /// Its postal code, such as 100-8916.
+    async fn postal_code(&self) -> Option<&str> {
+        self.row.contacts.as_ref().map(|(code, ..)| code.as_str())
+    }
+
+    /// Its address, prefecture first.
+    async fn address(&self) -> Option<&str> {
+        self.row
+            .contacts
+            .as_ref()
+            .map(|(_, address, ..)| address.as_str())
+    }
+
+    /// Its telephone number.
+    async fn phone(&self) -> Option<&str> {
+        self.row
+            .contacts
+            .as_ref()
+            .map(|(_, _, phone, _)| phone.as_str())
+    }
+
+    /// Its mail address.
+    async fn email(&self) -> Option<&str> {
+        self.row
+            .contacts
+            .as_ref()
+            .and_then(|(_, _, _, email)| email.as_deref())
+    }
+
+    /// Is it a public institution (公的医療機関等)?
+    async fn public_institution(&self) -> bool {
+        self.row.public_institution
+    }
+
+    /// The day it opened.
+    async fn opened_on(&self) -> Date {
+        self.row.opened_on.into()
+    }
+
+    /// The day from which it no longer counts; null while it is open.
+    async fn closed_on(&self) -> Option<Date> {
+        self.row.closed_on.map(Date)
+    }
+
+    /// How far it has come, from the furthest milestone in effect.
+    async fn stage(&self) -> Stage {
+        self.row.stage
+    }
+
+    /// The latest day on which a milestone in effect was reached.
+    async fn last_milestone_on(&self) -> Option<Date> {
+        self.row.last_milestone_on.map(Date)
+    }
+
+    /// Counts up with every change: give it as `expectedVersion` to change only what you read.
+    async fn version(&self) -> i32 {
+        self.row.version
+    }
+
+    /// The vendor (システム事業者) it engages today.
+    async fn vendor(&self) -> Option<OrganisationSummary> {
+        self.row.vendor.as_ref().map(summary)
+    }
+
+    /// The chain it belongs to today.
+    async fn chain(&self) -> Option<OrganisationSummary> {
+        self.row.chain.as_ref().map(summary)
+    }
+
+    /// The ten milestones, in order.
+    async fn milestones(&self) -> Vec<MilestoneStatus> {
+        let reached = self.row.milestones.unwrap_or_default();
+        Milestone::ALL
+            .into_iter()
+            .zip(reached)
+            .map(|(milestone, reached_on)| MilestoneStatus {
+                milestone,
+                reached_on: reached_on.map(Date),
+                planned_on: self
+                    .planned
+                    .iter()
+                    .find(|(planned, _)| *planned == milestone)
+                    .map(|(_, day)| Date(*day)),
+            })
+            .collect()
+    }
+
+    /// Everything that was recorded of it, in the order of recording; at most 500 entries.
+    async fn timeline(&self) -> Vec<TimelineEntry> {
+        self.timeline.iter().map(timeline_entry).collect()
+    }
+}
+
+fn summary(organisation: &OrganisationName) -> OrganisationSummary {
+    OrganisationSummary {
+        id: NodeId::new(NodeKind::Organisation, organisation.id.0).encode(),
+        name: organisation.name.clone(),
+    }
+}
+
+fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
+    use TimelineEventKind as Kind;
+    let event = &row.event;
+    let withdrawn = event.action == Action::Withdrawn;
+    let (kind, milestone) = match event.aspect {
+        Aspect::Milestone(milestone) if withdrawn => (Kind::MilestoneWithdrawn, Some(milestone)),
+        Aspect::Milestone(milestone) => (Kind::MilestoneReached, Some(milestone)),
+        Aspect::Plan(milestone) if withdrawn => (Kind::MilestonePlanDropped, Some(milestone)),
+        Aspect::Plan(milestone) => (Kind::MilestonePlanned, Some(milestone)),
+        Aspect::Opened => (Kind::Opened, None),
+        Aspect::Closed => (Kind::Closed, None),
+        Aspect::Kind => (Kind::KindSet, None),
+        Aspect::Prefecture => (Kind::PrefectureSet, None),
+        Aspect::PublicInstitution => (Kind::PublicInstitutionSet, None),
+        Aspect::Vendor => (Kind::VendorSet, None),
+        Aspect::Chain => (Kind::ChainSet, None),
+        Aspect::Contractor => (Kind::ContractorSet, None),
+        Aspect::Contacts => (Kind::ContactsUpdated, None),
+        Aspect::Code => (Kind::CodeSucceeded, None),
+    };
+    TimelineEntry {
+        id: NodeId::new(NodeKind::Event, event.id.map_or(0, |id| id.0)).encode(),
+        kind,
+        milestone,
+        effective_on: event.effective_on.into(),
+        recorded_at: row.recorded_at,
+        organisation: row.organisation.as_ref().map(summary),
+        actor_kind: match row.identity {
+            Identity::Anonymous => ActorKind::Anonymous,
+            Identity::User(_) => ActorKind::User,
+            Identity::ServiceToken(_) => ActorKind::ServiceToken,
+            Identity::System => ActorKind::System,
+        },
+        source: row.source,
+        note: event.note.clone(),
+        voided: row.voided,
+    }
+}
+
+/// What a query selects of a facility.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selected {
+    /// Columns of its own row.
+    pub fields: Fields,
+    planned: bool,
+    timeline: bool,
+}
+
+impl Selected {
+    /// From the selection set of a facility.
+    pub fn of(facility: &Lookahead<'_>) -> Self {
+        let mut selected = Self::default();
+        for field in facility
+            .selection_fields()
+            .iter()
+            .flat_map(|field| field.selection_set())
+        {
+            match field.name() {
+                "postalCode" | "address" | "phone" | "email" => selected.fields.contacts = true,
+                "vendor" => selected.fields.vendor = true,
+                "chain" => selected.fields.chain = true,
+                "timeline" => selected.timeline = true,
+                "milestones" => {
+                    selected.fields.milestones = true;
+                    selected.planned |= field.selection_set().any(|f| f.name() == "plannedOn");
+                }
+                _ => {}
+            }
+        }
+        selected
+    }
+
+    /// What either selects.
+    pub fn merge(&mut self, other: Self) {
+        self.fields.contacts |= other.fields.contacts;
+        self.fields.milestones |= other.fields.milestones;
+        self.fields.vendor |= other.fields.vendor;
+        self.fields.chain |= other.fields.chain;
+        self.planned |= other.planned;
+        self.timeline |= other.timeline;
+    }
+
+    /// Of the field `name` below the field that is being resolved.
+    pub fn below(context: &Context<'_>, name: &str) -> Self {
+        Self::of(&context.look_ahead().field(name))
+    }
+
+    /// Completes rows with what stands in other tables, a statement for each table.
+    pub async fn complete(
+        self,
+        database: &Database,
+        rows: Vec<FacilityRow>,
+    ) -> Result<Vec<Facility>, DbErr> {
+        let ids: Vec<FacilityId> = rows.iter().map(|row| row.id).collect();
+        let mut planned = if self.planned {
+            plans(database, &ids).await?
+        } else {
+            HashMap::new()
+        };
+        let mut timeline = if self.timeline {
+            timelines(database, &ids).await?
+        } else {
+            HashMap::new()
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| Facility {
+                planned: planned.remove(&row.id).unwrap_or_default(),
+                timeline: timeline.remove(&row.id).unwrap_or_default(),
+                row,
+            })
+            .collect())
+    }
+}
+
+/// The facility that fits, if the caller can see it.
+pub async fn facility(
+    database: &Database,
+    actor: &Actor,
+    condition: &Condition,
+    selected: Selected,
+) -> ApiResult<Option<Facility>> {
+    let scope = actor.scope(Permission::FacilityRead);
+    let row = entity::find(database.read(), &scope, condition, selected.fields).await?;
+    let facilities = selected
+        .complete(database, row.into_iter().collect())
+        .await?;
+    Ok(facilities.into_iter().next())
+}
+
+/// The facility with this id, if the caller can see it; what is fetched follows from the selection of
+/// the field that is being resolved.
+pub async fn facility_by_id(context: &Context<'_>, id: FacilityId) -> ApiResult<Option<Facility>> {
+    let selected = Selected::of(&context.look_ahead());
+    let actor = &caller(context)?.actor;
+    let database = &services(context)?.database;
+    facility(database, actor, &Condition::Id(id), selected).await
+}
+
+/// The facilities with these ids that the caller can see.
+pub async fn facilities_by_id(
+    database: &Database,
+    scope: &Scope,
+    ids: &[FacilityId],
+    selected: Selected,
+) -> Result<HashMap<FacilityId, Facility>, DbErr> {
+    let rows = entity::find_all(database, scope, ids, selected.fields).await?;
+    let facilities = selected.complete(database, rows).await?;
+    Ok(facilities
+        .into_iter()
+        .map(|facility| (facility.row.id, facility))
+        .collect())
+}
+
+/// What became of a write to one facility.
+#[derive(Debug, SimpleObject)]
+pub struct FacilityPayload {
+    /// The facility after the write; null if there is none, or none that you can see.
+    pub facility: Option<Facility>,
+    /// Global ids of the events that were recorded.
+    pub event_ids: Vec<ID>,
+    /// Why nothing was written; empty if it was.
+    pub user_errors: Vec<UserError>,
+}
+
+/// What became of one row of a bulk write.
+#[derive(Debug, SimpleObject)]
+pub struct BulkRow {
+    /// The row's position in the input, from 0.
+    pub index: i32,
+    /// The facility after the write; null if there is none, or none that you can see.
+    pub facility: Option<Facility>,
+    /// Global ids of the events that were recorded for this row.
+    pub event_ids: Vec<ID>,
+    /// Every reason why this row was refused; empty if it was not.
+    pub user_errors: Vec<UserError>,
+}
+
+/// The payload of a write to one facility.
+pub async fn facility_payload(
+    context: &Context<'_>,
+    outcome: BulkOutcome,
+) -> ApiResult<FacilityPayload> {
+    let actor = &caller(context)?.actor;
+    let row = outcome.rows.into_iter().next().unwrap_or_default();
+    let facility = match row.facility {
+        None => None,
+        Some(id) => {
+            let selected = Selected::below(context, "facility");
+            let database = &services(context)?.database;
+            // What a write answers must hold the write itself: it is read where it was written.
+            facility(database, actor, &Condition::Id(id), selected).await?
+        }
+    };
+    Ok(FacilityPayload {
+        facility,
+        event_ids: event_ids(&row),
+        user_errors: user_errors(&row, actor, &["input"]),
+    })
+}
+
+/// Global ids of a row's events.
+pub fn event_ids(row: &RowOutcome) -> Vec<ID> {
+    row.events
+        .iter()
+        .map(|id| NodeId::new(NodeKind::Event, id.0).encode())
+        .collect()
+}
+
+/// A row's problems as user errors at a path.
+pub fn user_errors(row: &RowOutcome, actor: &Actor, path: &[&str]) -> Vec<UserError> {
+    row.problems
+        .iter()
+        .map(|problem| {
+            let path = path
+                .iter()
+                .copied()
+                .chain(path_of(problem))
+                .map(str::to_owned)
+                .collect();
+            UserError::of(problem, path, actor.language)
+        })
+        .collect()
+}
+
+/// The input field that a problem is about.
+fn path_of(problem: &crate::milestone::Problem) -> Option<&'static str> {
+    use crate::milestone::Problem as P;
+    Some(match problem {
+        P::NotFound | P::Forbidden => "facility",
+        P::StaleVersion { .. } => "expectedVersion",
+        P::InFuture { .. }
+        | P::TooEarly { .. }
+        | P::BeforeOpening { .. }
+        | P::AfterClosing { .. } => "on",
+        P::MissingGround { .. }
+        | P::NeededByLater { .. }
+        | P::AlreadyReached { .. }
+        | P::NotReached { .. } => "milestone",
+        P::EventNotFound => "eventId",
+        P::BadCode(_) | P::CodeTaken | P::CodeDoesNotFit => "code",
+        P::UnknownOrganisation => "organisationId",
+        P::ReferenceTaken => "reference",
+        P::KeyReused => "idempotencyKey",
+        P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
+    })
+}
+
+/// A global id that must be a facility's.
+pub fn facility_id(id: &ID) -> Option<FacilityId> {
+    NodeId::row_of(id, NodeKind::Facility).map(FacilityId)
+}
+
+/// An argument that is no id of the kind wanted.
+pub fn bad_id() -> ApiError {
+    ApiError::bad_input("BAD_ID", "this is not such an id")
+}

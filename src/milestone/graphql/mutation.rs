@@ -1,0 +1,415 @@
+//! Mutations of the pipeline.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use crate::{
+    api::{
+        ApiError, ApiResult, Date, NodeId, WriteOptions,
+        context::{caller, services, writer},
+        node_id::NodeKind,
+    },
+    auth::Permission,
+    db::{EventId, FacilityId},
+    facility::graphql::{
+        BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
+        facility_payload, resolve, user_errors,
+    },
+    milestone::{
+        Milestone,
+        service::{BulkOutcome, ErrorPolicy, MOST_ROWS, Step, StepRow, write_steps},
+    },
+};
+
+/// A milestone that was reached.
+#[derive(Debug, InputObject)]
+pub struct MilestoneRecordInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Which milestone.
+    milestone: Milestone,
+    /// The civil day (JST) on which it was reached; not in the future.
+    on: Date,
+    /// Record READER_APPLIED and READY on the same day where the milestone needs them and they are missing.
+    #[graphql(default)]
+    imply_earlier: bool,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// A milestone that is planned.
+#[derive(Debug, InputObject)]
+pub struct MilestonePlanInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Which milestone.
+    milestone: Milestone,
+    /// For which day; null drops the plan. Every earlier promise stays in the timeline.
+    on: Option<Date>,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// A milestone that is taken back, as when an application is cancelled.
+#[derive(Debug, InputObject)]
+pub struct MilestoneWithdrawInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Which milestone.
+    milestone: Milestone,
+    /// The civil day (JST) from which it is no longer in effect.
+    on: Date,
+    /// Take back READY and LIVE as well where they need it; otherwise they refuse it.
+    #[graphql(default)]
+    with_later: bool,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// A record that was a mistake.
+#[derive(Debug, InputObject)]
+pub struct MilestoneCorrectInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// The entry of its timeline that was a mistake.
+    event_id: ID,
+    /// The right day; null if it never happened.
+    on: Option<Date>,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// What a row of a bulk write does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, async_graphql::Enum)]
+pub enum MilestoneAction {
+    /// It was reached `on` a day.
+    #[default]
+    Record,
+    /// It is planned for `on`; without it, the plan is dropped.
+    Plan,
+    /// It is taken back from `on`.
+    Withdraw,
+}
+
+/// One row of a bulk write.
+#[derive(Debug, InputObject)]
+pub struct MilestoneRowInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Which milestone.
+    milestone: Milestone,
+    /// What to do.
+    #[graphql(default)]
+    action: MilestoneAction,
+    /// The civil day (JST).
+    on: Option<Date>,
+    /// RECORD: READER_APPLIED and READY as well where missing. WITHDRAW: READY and LIVE as well.
+    #[graphql(default)]
+    with_others: bool,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+}
+
+/// Up to 5,000 milestones in one request.
+#[derive(Debug, InputObject)]
+pub struct MilestoneBulkRecordInput {
+    /// The rows, answered in this order.
+    rows: Vec<MilestoneRowInput>,
+    /// What becomes of the request if some rows fail.
+    #[graphql(default_with = "ErrorPolicy::RejectAll")]
+    error_policy: ErrorPolicy,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// What became of a bulk write.
+#[derive(Debug, SimpleObject)]
+pub struct MilestoneBulkRecordPayload {
+    /// Row by row, in input order.
+    rows: Vec<BulkRow>,
+    /// Rows that were written (with `dryRun`: would be).
+    written_count: i32,
+    /// Rows that were refused.
+    refused_count: i32,
+}
+
+/// Mutations of the pipeline.
+#[derive(Default)]
+pub struct MilestoneMutation;
+
+#[Object]
+impl MilestoneMutation {
+    /// Records that a facility reached a milestone.
+    async fn milestone_record(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The milestone.")] input: MilestoneRecordInput,
+    ) -> ApiResult<FacilityPayload> {
+        let step = Step::Record {
+            milestone: input.milestone,
+            on: input.on.0,
+            imply_earlier: input.imply_earlier,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let row = (input.facility, step, input.expected_version, input.note);
+        one(context, "milestoneRecord", row, options).await
+    }
+
+    /// Plans a milestone for a day, or drops the plan.
+    async fn milestone_plan(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The plan.")] input: MilestonePlanInput,
+    ) -> ApiResult<FacilityPayload> {
+        let step = Step::Plan {
+            milestone: input.milestone,
+            on: input.on.map(|day| day.0),
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let row = (input.facility, step, input.expected_version, input.note);
+        one(context, "milestonePlan", row, options).await
+    }
+
+    /// Takes a milestone back from a day on, as when an application is cancelled. It stays in the figures
+    /// of earlier days; for a record that was a mistake see `milestoneCorrect`.
+    async fn milestone_withdraw(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What to take back.")] input: MilestoneWithdrawInput,
+    ) -> ApiResult<FacilityPayload> {
+        let step = Step::Withdraw {
+            milestone: input.milestone,
+            on: input.on.0,
+            with_later: input.with_later,
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let row = (input.facility, step, input.expected_version, input.note);
+        one(context, "milestoneWithdraw", row, options).await
+    }
+
+    /// Corrects a record that was a mistake: it is voided and perhaps replaced. Figures as known before
+    /// stay as they were.
+    async fn milestone_correct(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The correction.")] input: MilestoneCorrectInput,
+    ) -> ApiResult<FacilityPayload> {
+        let step = Step::Correct {
+            // An id of another type names no event: the service says so by the row's path.
+            event: EventId(NodeId::row_of(&input.event_id, NodeKind::Event).unwrap_or(0)),
+            on: input.on.map(|day| day.0),
+        };
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let row = (input.facility, step, input.expected_version, input.note);
+        one(context, "milestoneCorrect", row, options).await
+    }
+
+    /// Records, plans and withdraws up to 5,000 milestones in one change, and answers row by row.
+    async fn milestone_bulk_record(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The rows.")] input: MilestoneBulkRecordInput,
+    ) -> ApiResult<MilestoneBulkRecordPayload> {
+        if input.rows.is_empty() || input.rows.len() > MOST_ROWS {
+            return Err(ApiError::bad_input(
+                "BAD_ROWS",
+                format!("give 1 to {MOST_ROWS} rows"),
+            ));
+        }
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let rows = input
+            .rows
+            .into_iter()
+            .map(bulk_step)
+            .collect::<ApiResult<Vec<_>>>()?;
+        let outcome = write(
+            context,
+            "milestoneBulkRecord",
+            rows,
+            input.error_policy,
+            &options,
+        )
+        .await?;
+        bulk_payload(context, outcome).await
+    }
+}
+
+type NamedStep = (FacilityReference, Step, Option<i32>, Option<String>);
+
+fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
+    let milestone = row.milestone;
+    let day = || {
+        row.on
+            .map(|day| day.0)
+            .ok_or_else(|| ApiError::bad_input("MISSING_DATE", "RECORD and WITHDRAW need `on`"))
+    };
+    let step = match row.action {
+        MilestoneAction::Record => Step::Record {
+            milestone,
+            on: day()?,
+            imply_earlier: row.with_others,
+        },
+        MilestoneAction::Plan => Step::Plan {
+            milestone,
+            on: row.on.map(|day| day.0),
+        },
+        MilestoneAction::Withdraw => Step::Withdraw {
+            milestone,
+            on: day()?,
+            with_later: row.with_others,
+        },
+    };
+    Ok((row.facility, step, row.expected_version, row.note))
+}
+
+async fn one(
+    context: &Context<'_>,
+    operation: &'static str,
+    row: NamedStep,
+    options: WriteOptions,
+) -> ApiResult<FacilityPayload> {
+    let outcome = write(
+        context,
+        operation,
+        vec![row],
+        ErrorPolicy::RejectAll,
+        &options,
+    )
+    .await?;
+    facility_payload(context, outcome).await
+}
+
+async fn write(
+    context: &Context<'_>,
+    operation: &'static str,
+    rows: Vec<NamedStep>,
+    policy: ErrorPolicy,
+    options: &WriteOptions,
+) -> ApiResult<BulkOutcome> {
+    let writer = writer(context, operation, options, &(&rows, policy))?;
+    let services = services(context)?;
+    let (references, steps): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .map(|(reference, step, version, note)| (reference, (step, version, note)))
+        .unzip();
+    let found = resolve(&services.database, &caller(context)?.actor, &references).await?;
+    let rows: Vec<StepRow> = found
+        .into_iter()
+        .zip(steps)
+        .map(|(facility, (step, expected_version, note))| StepRow {
+            facility,
+            step,
+            expected_version,
+            note,
+        })
+        .collect();
+    let outcome = write_steps(&writer, operation, &rows, policy).await?;
+    services.written.notify_one();
+    Ok(outcome)
+}
+
+async fn bulk_payload(
+    context: &Context<'_>,
+    outcome: BulkOutcome,
+) -> ApiResult<MilestoneBulkRecordPayload> {
+    let actor = &caller(context)?.actor;
+    let rows = context.look_ahead().field("rows");
+    let facilities = if rows.field("facility").exists() {
+        let mut ids: Vec<FacilityId> = outcome.rows.iter().filter_map(|row| row.facility).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let scope = actor.scope(Permission::FacilityRead);
+        let selected = Selected::of(&rows.field("facility"));
+        facilities_by_id(&services(context)?.database, &scope, &ids, selected).await?
+    } else {
+        std::collections::HashMap::new()
+    };
+    let refused = outcome
+        .rows
+        .iter()
+        .filter(|row| !row.problems.is_empty())
+        .count();
+    let written = if outcome.change.is_some() {
+        outcome.rows.len() - refused
+    } else {
+        0
+    };
+    let rows = outcome
+        .rows
+        .iter()
+        .zip(0_i32..)
+        .map(|(row, index)| BulkRow {
+            index,
+            facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
+            event_ids: event_ids(row),
+            user_errors: user_errors(row, actor, &["input", "rows", &index.to_string()]),
+        })
+        .collect();
+    Ok(MilestoneBulkRecordPayload {
+        rows,
+        written_count: i32::try_from(written).unwrap_or(i32::MAX),
+        refused_count: i32::try_from(refused).unwrap_or(i32::MAX),
+    })
+}

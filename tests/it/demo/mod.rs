@@ -1,0 +1,5 @@
+//! The demo nation, recounted facility by facility.
+
+mod facilities;
+mod published;
+mod survey;
