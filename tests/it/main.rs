@@ -1,4 +1,8 @@
 //! All integration tests, in one binary.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod support;
