@@ -8,8 +8,12 @@
 )]
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod demo;
 mod http_graphql;
 mod limits;
+#[cfg(test)]
+mod support;
 mod toy;
 mod websocket;

@@ -1,0 +1,6 @@
+//! What every integration test needs: its own database, migrated, on either backend.
+
+pub mod accounts;
+mod database;
+
+pub use database::TestDatabase;
