@@ -7,13 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[cfg(test)]
 mod auth;
-#[cfg(test)]
 mod demo;
+mod figures;
 mod http_graphql;
 mod limits;
-#[cfg(test)]
+mod pipeline;
 mod support;
 mod toy;
 mod websocket;
