@@ -17,5 +17,6 @@ pub mod db;
 pub mod demo;
 pub mod facility;
 pub mod figures;
+pub mod http;
 pub mod mail;
 pub mod milestone;

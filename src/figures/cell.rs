@@ -100,6 +100,16 @@ impl Counts {
         }
     }
 
+    /// All four, times a number of facilities.
+    pub fn times(self, facilities: i64) -> Self {
+        Self {
+            all: self.all * facilities,
+            applied: self.applied * facilities,
+            ready: self.ready * facilities,
+            live: self.live * facilities,
+        }
+    }
+
     /// Are all four zero?
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO

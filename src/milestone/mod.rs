@@ -10,5 +10,5 @@ mod problem;
 pub mod service;
 
 pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
-pub use kind::{Milestone, Stage};
+pub use kind::{Milestone, Stage, stage_of};
 pub use problem::Problem;

@@ -1,8 +1,17 @@
-//! All integration tests, in one binary.
+//! The integration tests, in one binary: a file for each area.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
-#[cfg(test)]
 mod auth;
 #[cfg(test)]
 mod demo;
-#[cfg(test)]
+mod http_graphql;
+mod limits;
 mod support;
+mod toy;
+mod websocket;

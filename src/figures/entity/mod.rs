@@ -1,6 +1,7 @@
 //! The tables `facility_period`, `figure_delta` and `figure_total`: writing what a change does to the
 //! counts, and folding it into totals.
 
+pub mod rows;
 pub mod totals;
 
 use std::collections::BTreeMap;

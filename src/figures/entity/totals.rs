@@ -102,6 +102,22 @@ pub async fn grids_by(
         .collect())
 }
 
+/// The nation's counts as of a day, and those of every chain, in one snapshot.
+pub async fn grids_by_chain(
+    connection: &impl ConnectionTrait,
+    as_of: NaiveDate,
+) -> Result<(Grid, Vec<(OrganisationId, Grid)>), DbErr> {
+    let mut nation = Grid::default();
+    let mut chains = Vec::new();
+    for (member, grid) in grids_by(connection, Member::Chain, as_of).await? {
+        match member {
+            Some(chain) => chains.push((chain, grid)),
+            None => nation = grid,
+        }
+    }
+    Ok((nation, chains))
+}
+
 /// A dimension whose members are organisations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member {

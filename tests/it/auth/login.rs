@@ -193,8 +193,9 @@ async fn of_two_who_use_a_refresh_token_at_once_neither_keeps_the_login(
         );
         let outcome = world
             .auth
-            .refresh(&anonymous(), &Origin::default(), &winner.refresh_token);
-        assert_eq!(reasons(outcome.await), [RefreshRefusal::SessionEnded]);
+            .refresh(&anonymous(), &Origin::default(), &winner.refresh_token)
+            .await;
+        assert_eq!(reasons(outcome), [RefreshRefusal::SessionEnded]);
     }
     let reused = "SELECT COUNT(*) FROM session WHERE revoked_because = 'REUSED'";
     assert_eq!(world.database.number(reused).await, 10);

@@ -1,6 +1,14 @@
 //! Use cases of figures: what a writer adds, folding in the background, rebuilding, and reading.
 
+mod ask;
+mod bands;
+mod differences;
+
 use chrono::NaiveDate;
+
+pub use ask::{Answer, Dimension, Group, Question, ask, open};
+pub use bands::{Bands, Threshold, bands};
+pub use differences::{Difference, differences};
 
 use super::{
     Deltas, Period,

@@ -1,0 +1,236 @@
+//! Counting and opening periods: what totals can't answer is counted from the facilities' own rows, and
+//! every count opens into the facilities behind it.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::{read_cell, read_level};
+use crate::{
+    auth::{Clause, Scope},
+    change::Known,
+    db::{ConnectionTrait, DbErr, FacilityId, OrganisationId, Query, Row},
+    facility::{FacilityKind, Prefecture},
+    figures::{Cell, Counts, Level},
+};
+
+/// Which facilities a figure counts, by their dimensions on the day. Empty lists name all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Any of these kinds.
+    pub kinds: Vec<FacilityKind>,
+    /// Any of these prefectures.
+    pub prefectures: Vec<Prefecture>,
+    /// Any of these vendors; `None` stands for none.
+    pub vendors: Vec<Option<OrganisationId>>,
+    /// Any of these chains; `None` stands for none.
+    pub chains: Vec<Option<OrganisationId>>,
+}
+
+impl Filter {
+    /// Does a cell pass?
+    pub fn passes(&self, cell: &Cell) -> bool {
+        self.passes_place(cell.kind, cell.prefecture)
+            && (self.vendors.is_empty() || self.vendors.contains(&cell.vendor))
+            && (self.chains.is_empty() || self.chains.contains(&cell.chain))
+    }
+
+    /// Do a kind and a prefecture pass?
+    pub fn passes_place(&self, kind: FacilityKind, prefecture: Prefecture) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && (self.prefectures.is_empty() || self.prefectures.contains(&prefecture))
+    }
+}
+
+/// Appends the tables and conditions of "the periods of a day, as known": `p` is the period.
+fn push_periods(query: &mut Query, as_of: NaiveDate, known: Known) {
+    query.push(" FROM facility_period p");
+    if let Known::UpTo { .. } = known {
+        query.push(" JOIN change a ON a.id = p.added_by LEFT JOIN change r ON r.id = p.removed_by");
+    }
+    query.push(" WHERE p.effective_from <= ").bind(as_of);
+    query.push(" AND p.effective_until > ").bind(as_of);
+    match known {
+        Known::Now => {
+            query.push(" AND p.removed_by IS NULL");
+        }
+        Known::UpTo { seq, .. } => {
+            query.push(" AND a.seq <= ").bind(seq);
+            query.push(" AND (p.removed_by IS NULL OR r.seq IS NULL OR r.seq > ");
+            query.bind(seq).push(")");
+        }
+    }
+}
+
+/// Appends the conditions of a filter and of a scope by the dimensions of the day.
+fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
+    push_any(
+        query,
+        "p.kind",
+        filter.kinds.iter().map(|kind| i64::from(kind.code())),
+    );
+    push_any(
+        query,
+        "p.prefecture",
+        filter.prefectures.iter().map(|p| i64::from(p.number())),
+    );
+    push_any(
+        query,
+        "p.vendor_id",
+        filter.vendors.iter().map(|id| id.map_or(0, |id| id.0)),
+    );
+    push_any(
+        query,
+        "p.chain_id",
+        filter.chains.iter().map(|id| id.map_or(0, |id| id.0)),
+    );
+    let Scope::Any(clauses) = scope else {
+        return;
+    };
+    query.push(" AND (FALSE");
+    for clause in clauses {
+        query.push(" OR ");
+        match clause {
+            Clause::Prefectures(prefectures) => {
+                query.push("p.prefecture IN (");
+                query
+                    .bind_all(prefectures.iter().map(|p| i16::from(p.number())))
+                    .push(")");
+            }
+            Clause::Vendor(id) => {
+                query
+                    .push("(p.vendor_id = ")
+                    .bind(id.0)
+                    .push(" AND p.vendor_id <> 0)");
+            }
+            Clause::Chain(id) => {
+                query
+                    .push("(p.chain_id = ")
+                    .bind(id.0)
+                    .push(" AND p.chain_id <> 0)");
+            }
+            Clause::Facility(id) => {
+                query.push("p.facility_id = ").bind(id.0);
+            }
+            Clause::Contractor(id) => {
+                query.push(
+                    "p.facility_id IN (SELECT facility_id FROM facility_state WHERE contractor_id <> 0 \
+                     AND contractor_id = ",
+                );
+                query.bind(id.0).push(")");
+            }
+        }
+    }
+    query.push(")");
+}
+
+fn push_any(query: &mut Query, column: &str, values: impl ExactSizeIterator<Item = i64>) {
+    if values.len() > 0 {
+        query.push(" AND ").push(column).push(" IN (");
+        query.bind_all(values).push(")");
+    }
+}
+
+/// Counts facilities from their periods, by cell.
+pub async fn count(
+    connection: &impl ConnectionTrait,
+    as_of: NaiveDate,
+    known: Known,
+    filter: &Filter,
+    scope: &Scope,
+) -> Result<BTreeMap<Cell, Counts>, DbErr> {
+    let mut query =
+        Query::new("SELECT p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level, count(*)");
+    push_periods(&mut query, as_of, known);
+    push_conditions(&mut query, filter, scope);
+    query.push(" GROUP BY p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
+    let mut cells: BTreeMap<Cell, Counts> = BTreeMap::new();
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let cell = read_cell(&mut row)?;
+        let level = read_level(&mut row)?;
+        let facilities: i64 = row.take()?;
+        *cells.entry(cell).or_default() += level.counts().times(facilities);
+    }
+    Ok(cells)
+}
+
+/// A page of the facilities behind a count: those at a level or further, in the order of their ids.
+/// `rows` is the caller's scope today: who may count a facility of the past may not open it for ever.
+#[expect(clippy::too_many_arguments, reason = "a question has this many parts")]
+pub async fn open(
+    connection: &impl ConnectionTrait,
+    as_of: NaiveDate,
+    known: Known,
+    filter: &Filter,
+    scope: &Scope,
+    rows: &Scope,
+    level: Level,
+    after: Option<FacilityId>,
+    most: u64,
+) -> Result<Vec<FacilityId>, DbErr> {
+    let mut query = Query::new("SELECT p.facility_id");
+    push_periods(&mut query, as_of, known);
+    push_conditions(&mut query, filter, scope);
+    query.push(" AND p.level >= ").bind(level.code());
+    if !matches!(rows, Scope::All) {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM facility_state s WHERE s.facility_id = p.facility_id AND ",
+        );
+        crate::milestone::entity::push_scope(&mut query, rows, "s");
+        query.push(")");
+    }
+    if let Some(after) = after {
+        query.push(" AND p.facility_id > ").bind(after.0);
+    }
+    query.push(" ORDER BY p.facility_id LIMIT ");
+    query.bind(i64::try_from(most).unwrap_or(i64::MAX));
+    let rows = query.all(connection).await?;
+    rows.iter().map(|row| Row::new(row).take()).collect()
+}
+
+/// How one facility counted at one end of a comparison.
+pub type Side = Option<(Cell, Level)>;
+
+/// The facilities that count otherwise on one side than on the other, with how they count on both.
+pub async fn differing(
+    connection: &impl ConnectionTrait,
+    from: (NaiveDate, Known),
+    to: (NaiveDate, Known),
+    scope: &Scope,
+) -> Result<Vec<(Side, Side)>, DbErr> {
+    let mut query = Query::default();
+    for (position, (as_of, known)) in [from, to].into_iter().enumerate() {
+        query.push(if position == 0 {
+            "WITH one AS ("
+        } else {
+            "), two AS ("
+        });
+        query.push("SELECT p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
+        push_periods(&mut query, as_of, known);
+        push_conditions(&mut query, &Filter::default(), scope);
+    }
+    query.push(
+        ") SELECT one.kind IS NOT NULL, COALESCE(one.kind, 0), COALESCE(one.prefecture, 1), \
+         COALESCE(one.vendor_id, 0), COALESCE(one.chain_id, 0), COALESCE(one.level, 0), \
+         two.kind IS NOT NULL, COALESCE(two.kind, 0), COALESCE(two.prefecture, 1), \
+         COALESCE(two.vendor_id, 0), COALESCE(two.chain_id, 0), COALESCE(two.level, 0) \
+         FROM one FULL JOIN two ON two.facility_id = one.facility_id \
+         WHERE one.kind IS NULL OR two.kind IS NULL OR one.kind <> two.kind \
+         OR one.prefecture <> two.prefecture OR one.vendor_id <> two.vendor_id \
+         OR one.chain_id <> two.chain_id OR one.level <> two.level",
+    );
+    let rows = query.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((read_side(&mut row)?, read_side(&mut row)?))
+        })
+        .collect()
+}
+
+fn read_side(row: &mut Row<'_>) -> Result<Side, DbErr> {
+    let there: bool = row.take()?;
+    let side = (read_cell(row)?, read_level(row)?);
+    Ok(there.then_some(side))
+}

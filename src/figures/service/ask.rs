@@ -1,0 +1,288 @@
+//! Answering a question: which totals hold the answer, or that it must be counted from rows.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use crate::{
+    auth::{Actor, Clause, Permission, Scope},
+    change::Known,
+    db::{Database, DbErr, FacilityId, OrganisationId},
+    facility::{Bureau, FacilityKind, Prefecture},
+    figures::{
+        Cell, Counts, Grid, Level,
+        entity::{
+            Series,
+            rows::{self, Filter},
+            totals::{self, Member},
+        },
+    },
+};
+
+/// By what figures are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, async_graphql::Enum)]
+#[graphql(name = "FigureDimension")]
+pub enum Dimension {
+    /// By kind of facility.
+    Kind,
+    /// By prefecture.
+    Prefecture,
+    /// By regional bureau.
+    Bureau,
+    /// By the vendor engaged on the day.
+    Vendor,
+    /// By the chain belonged to on the day.
+    Chain,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What was true on this day …
+    pub as_of: NaiveDate,
+    /// … as it was known then.
+    pub known: Known,
+    /// Which facilities.
+    pub filter: Filter,
+    /// By what.
+    pub group_by: Vec<Dimension>,
+}
+
+/// One group of an answer; only the dimensions asked for are set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group {
+    /// The kind.
+    pub kind: Option<FacilityKind>,
+    /// The bureau.
+    pub bureau: Option<Bureau>,
+    /// The prefecture.
+    pub prefecture: Option<Prefecture>,
+    /// The vendor; `Some(None)`: those that engage none.
+    pub vendor: Option<Option<OrganisationId>>,
+    /// The chain; `Some(None)`: those that belong to none.
+    pub chain: Option<Option<OrganisationId>>,
+}
+
+/// Counts by group, in the order of groups.
+pub type Answer = BTreeMap<Group, Counts>;
+
+impl Question {
+    fn groups_by(&self, dimension: Dimension) -> bool {
+        self.group_by.contains(&dimension)
+    }
+
+    fn group_of(&self, cell: &Cell) -> Group {
+        Group {
+            kind: self.groups_by(Dimension::Kind).then_some(cell.kind),
+            bureau: self
+                .groups_by(Dimension::Bureau)
+                .then(|| cell.prefecture.bureau()),
+            prefecture: self
+                .groups_by(Dimension::Prefecture)
+                .then_some(cell.prefecture),
+            vendor: self.groups_by(Dimension::Vendor).then_some(cell.vendor),
+            chain: self.groups_by(Dimension::Chain).then_some(cell.chain),
+        }
+    }
+
+    /// The question about one group of its answer.
+    pub fn narrowed(&self, group: &Group) -> Self {
+        let mut filter = self.filter.clone();
+        if let Some(kind) = group.kind {
+            filter.kinds = vec![kind];
+        }
+        if let Some(bureau) = group.bureau {
+            let of_bureau = bureau.prefectures().filter(|prefecture| {
+                filter.prefectures.is_empty() || filter.prefectures.contains(prefecture)
+            });
+            filter.prefectures = of_bureau.collect();
+        }
+        if let Some(prefecture) = group.prefecture {
+            filter.prefectures = vec![prefecture];
+        }
+        if let Some(vendor) = group.vendor {
+            filter.vendors = vec![vendor];
+        }
+        if let Some(chain) = group.chain {
+            filter.chains = vec![chain];
+        }
+        Self {
+            filter,
+            group_by: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Where an answer is read from.
+enum Source {
+    /// One grid of kind × prefecture.
+    Grid(Series),
+    /// The nation's grid as known at a number.
+    Known(i64),
+    /// A grid for each vendor or chain.
+    Members(Member),
+    /// The facilities' periods.
+    Rows,
+}
+
+/// Answers a question within what the actor may count.
+pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Result<Answer, DbErr> {
+    let scope = actor.scope(Permission::FiguresRead);
+    if scope.is_empty() {
+        return Ok(Answer::new());
+    }
+    let (question, scope) = narrow_to_scope(question, scope);
+    let mut answer = Answer::new();
+    match source(&question, &scope) {
+        Source::Grid(series) => {
+            let grid = totals::grid(database.read(), &series, question.as_of).await?;
+            let member = |id: i64| (id > 0).then_some(OrganisationId(id));
+            let (vendor, chain) = (member(series.vendor), member(series.chain));
+            add_grid(&mut answer, &question, vendor, chain, &grid);
+        }
+        Source::Known(seq) => {
+            let grid = totals::nation_known(database, question.as_of, seq).await?;
+            add_grid(&mut answer, &question, None, None, &grid);
+        }
+        Source::Members(Member::Vendor) => {
+            let grids = totals::grids_by(database.read(), Member::Vendor, question.as_of).await?;
+            for (vendor, grid) in grids {
+                add_grid(&mut answer, &question, vendor, None, &grid);
+            }
+        }
+        Source::Members(Member::Chain) => {
+            // Two statements see two moments: a store that joins between them would count twice or not at
+            // all, so what belongs to no chain is read in the same one.
+            let (mut none, grids) = totals::grids_by_chain(database.read(), question.as_of).await?;
+            for (chain, grid) in grids {
+                none.subtract_grid(&grid);
+                add_grid(&mut answer, &question, None, Some(chain), &grid);
+            }
+            add_grid(&mut answer, &question, None, None, &none);
+        }
+        Source::Rows => {
+            let cells = rows::count(
+                connection(database, question.known),
+                question.as_of,
+                question.known,
+                &question.filter,
+                &scope,
+            )
+            .await?;
+            for (cell, counts) in cells {
+                *answer.entry(question.group_of(&cell)).or_default() += counts;
+            }
+        }
+    }
+    answer.retain(|_, counts| !counts.is_zero());
+    Ok(answer)
+}
+
+/// A page of the facilities behind a count, in the order of their ids.
+pub async fn open(
+    database: &Database,
+    actor: &Actor,
+    question: &Question,
+    level: Level,
+    after: Option<FacilityId>,
+    most: u64,
+) -> Result<Vec<FacilityId>, DbErr> {
+    let (question, scope) = narrow_to_scope(question, actor.scope(Permission::FiguresRead));
+    rows::open(
+        connection(database, question.known),
+        question.as_of,
+        question.known,
+        &question.filter,
+        &scope,
+        &actor.scope(Permission::FacilityRead),
+        level,
+        after,
+        most,
+    )
+    .await
+}
+
+fn connection(database: &Database, known: Known) -> &sea_orm::DatabaseConnection {
+    match known {
+        Known::Now => database.read(),
+        Known::UpTo { .. } => database.read_settled(),
+    }
+}
+
+/// A scope of one clause by a dimension is a filter; what remains must be checked row by row.
+fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
+    let mut question = question.clone();
+    let Scope::Any(clauses) = &scope else {
+        return (question, scope);
+    };
+    let narrowed = match clauses.as_slice() {
+        [Clause::Prefectures(prefectures)] => {
+            let mine = &mut question.filter.prefectures;
+            if mine.is_empty() {
+                mine.clone_from(prefectures);
+            } else {
+                mine.retain(|prefecture| prefectures.contains(prefecture));
+            }
+            !mine.is_empty()
+        }
+        [Clause::Vendor(vendor)] => narrow_member(&mut question.filter.vendors, *vendor),
+        [Clause::Chain(chain)] => narrow_member(&mut question.filter.chains, *chain),
+        _ => false,
+    };
+    if narrowed {
+        (question, Scope::All)
+    } else {
+        (question, scope)
+    }
+}
+
+fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId) -> bool {
+    let may = members.is_empty() || members.contains(&Some(only));
+    if may {
+        *members = vec![Some(only)];
+    }
+    may
+}
+
+fn source(question: &Question, scope: &Scope) -> Source {
+    let filter = &question.filter;
+    if *scope != Scope::All {
+        return Source::Rows;
+    }
+    let by_vendor = question.groups_by(Dimension::Vendor);
+    let by_chain = question.groups_by(Dimension::Chain);
+    let members = (filter.vendors.as_slice(), filter.chains.as_slice());
+    match (question.known, members) {
+        (Known::Now, ([], [])) => match (by_vendor, by_chain) {
+            (false, false) => Source::Grid(Series::NATION),
+            (true, false) => Source::Members(Member::Vendor),
+            (false, true) => Source::Members(Member::Chain),
+            (true, true) => Source::Rows,
+        },
+        (Known::Now, ([vendor], [])) if !by_chain => Source::Grid(Series::of_vendor(*vendor)),
+        (Known::Now, ([], [Some(chain)])) if !by_vendor => Source::Grid(Series::of_chain(*chain)),
+        (Known::UpTo { seq, .. }, ([], [])) if !by_vendor && !by_chain => Source::Known(seq),
+        _ => Source::Rows,
+    }
+}
+
+fn add_grid(
+    answer: &mut Answer,
+    question: &Question,
+    vendor: Option<OrganisationId>,
+    chain: Option<OrganisationId>,
+    grid: &Grid,
+) {
+    for (kind, prefecture, counts) in grid.iter() {
+        if question.filter.passes_place(kind, prefecture) {
+            let cell = Cell {
+                kind,
+                prefecture,
+                vendor,
+                chain,
+            };
+            *answer.entry(question.group_of(&cell)).or_default() += counts;
+        }
+    }
+}

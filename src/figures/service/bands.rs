@@ -1,0 +1,163 @@
+//! Prefecture bands: how many prefectures reach each ten per cent, and the sentence that the ministry's
+//! report prints about it. The report says 超 for "more than" and 以上 for "at least", counts its upper
+//! bands exclusively (a prefecture stands in one band only), and names the sort of prefectures in a band
+//! by its suffixes (都 道 府 県).
+
+use std::collections::BTreeMap;
+
+use super::ask::Answer;
+use crate::{
+    auth::Language,
+    facility::{FacilityKind, Prefecture},
+    figures::{Counts, Level},
+};
+
+/// How many prefectures reach a threshold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Per cent: 0, 10 … 90.
+    pub percent: i64,
+    /// More than this (超).
+    pub above: i64,
+    /// This or more (以上).
+    pub at_least: i64,
+    /// This or more, and less than the next threshold.
+    pub within: i64,
+    suffixes_above: String,
+    suffixes_within: String,
+}
+
+/// The bands of one kind of facility.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bands {
+    /// The kind.
+    pub kind: FacilityKind,
+    /// Prefectures in which there are any facilities of the kind.
+    pub prefectures: i64,
+    /// From 90 per cent down.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// The bands of each kind, from figures grouped by kind and prefecture.
+pub fn bands(answer: &Answer, level: Level) -> Vec<Bands> {
+    let mut kinds: BTreeMap<FacilityKind, Vec<(Prefecture, Counts)>> = BTreeMap::new();
+    for (group, counts) in answer {
+        if let (Some(kind), Some(prefecture)) = (group.kind, group.prefecture)
+            && counts.all > 0
+        {
+            kinds.entry(kind).or_default().push((prefecture, *counts));
+        }
+    }
+    kinds
+        .into_iter()
+        .map(|(kind, rates)| Bands {
+            kind,
+            prefectures: i64::try_from(rates.len()).unwrap_or(0),
+            thresholds: (0..=9)
+                .rev()
+                .map(|tens| threshold(tens * 10, level, &rates))
+                .collect(),
+        })
+        .collect()
+}
+
+fn threshold(percent: i64, level: Level, rates: &[(Prefecture, Counts)]) -> Threshold {
+    // Exact: count / all ≥ percent / 100, without a division.
+    let reach = |least: i64, strictly: bool| -> Vec<Prefecture> {
+        rates
+            .iter()
+            .filter(|(_, counts)| {
+                let (share, needed) = (counts.at(level) * 100, least * counts.all);
+                if strictly {
+                    share > needed
+                } else {
+                    share >= needed
+                }
+            })
+            .map(|(prefecture, _)| *prefecture)
+            .collect()
+    };
+    let (above, at_least) = (reach(percent, true), reach(percent, false));
+    let next = if percent == 90 {
+        Vec::new()
+    } else {
+        reach(percent + 10, false)
+    };
+    let within: Vec<Prefecture> = at_least
+        .iter()
+        .filter(|prefecture| !next.contains(prefecture))
+        .copied()
+        .collect();
+    let count = |prefectures: &[Prefecture]| i64::try_from(prefectures.len()).unwrap_or(0);
+    Threshold {
+        percent,
+        above: count(&above),
+        at_least: count(&at_least),
+        within: count(&within),
+        suffixes_above: suffixes(&above),
+        suffixes_within: suffixes(&within),
+    }
+}
+
+/// The last characters of the prefectures' names, in the order 都 道 府 県.
+fn suffixes(prefectures: &[Prefecture]) -> String {
+    ['都', '道', '府', '県']
+        .into_iter()
+        .filter(|suffix| {
+            prefectures
+                .iter()
+                .any(|prefecture| prefecture.name_ja().ends_with(*suffix))
+        })
+        .collect()
+}
+
+/// From which per cent on bands are worth a clause of their own.
+const WORTH_SAYING: i64 = 60;
+
+impl Bands {
+    /// What the report prints: the greatest ten per cent that every prefecture exceeds, if that is 60 or
+    /// more, then each band above it; else the bands from 60 per cent up; else how many exceed 50.
+    pub fn sentence(&self, language: Language) -> String {
+        let all = self.thresholds.iter().find(|threshold| {
+            threshold.above == self.prefectures && threshold.percent >= WORTH_SAYING
+        });
+        let floor = all.map_or(WORTH_SAYING, |all| all.percent + 10);
+        let upper: Vec<&Threshold> = self
+            .thresholds
+            .iter()
+            .filter(|threshold| threshold.percent >= floor && threshold.within > 0)
+            .collect();
+        let mut clauses: Vec<String> = Vec::new();
+        if let Some(all) = all {
+            clauses.push(match language {
+                Language::Ja => format!("全都道府県で{}％超", all.percent),
+                Language::En => format!("more than {} % in every prefecture", all.percent),
+            });
+        }
+        for (position, band) in upper.iter().enumerate() {
+            let of_which = all.is_some() && upper.len() > 1 && position == 0;
+            clauses.push(match language {
+                Language::Ja => format!(
+                    "{}{}{}で{}％以上",
+                    if of_which { "うち、" } else { "" },
+                    band.within,
+                    band.suffixes_within,
+                    band.percent
+                ),
+                Language::En => format!("{} % or more in {}", band.percent, band.within),
+            });
+        }
+        if clauses.is_empty()
+            && let Some(half) = self.thresholds.iter().find(|t| t.percent == 50)
+        {
+            clauses.push(match language {
+                Language::Ja => format!("{}{}で50％超", half.above, half.suffixes_above),
+                Language::En => format!("more than 50 % in {}", half.above),
+            });
+        }
+        match language {
+            Language::Ja => format!("{}の申込割合は{}", self.kind.label_ja(), clauses.join("、")),
+            Language::En => clauses.join(", "),
+        }
+    }
+}
