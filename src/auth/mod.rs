@@ -13,6 +13,7 @@ pub mod entity;
 pub mod input;
 pub mod keys;
 mod name;
+pub mod organisation_names;
 pub mod password;
 mod scope;
 pub mod secret;

@@ -7,8 +7,8 @@ mod types;
 
 pub use mutation::FacilityMutation;
 pub use names::PrefectureName;
-pub use query::{FacilityQuery, FacilityReference, resolve};
+pub use query::{FacilityQuery, FacilityReference, organisation_id, resolve, within_bureaus};
 pub use types::{
-    BulkRow, Facility, FacilityPayload, Selected, event_ids, facilities_by_id, facility,
-    facility_payload, user_errors,
+    BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, event_ids, facilities_by_id,
+    facility, facility_payload, user_errors,
 };

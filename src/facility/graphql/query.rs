@@ -159,7 +159,6 @@ impl FacilityQuery {
         clippy::too_many_arguments,
         reason = "they are the arguments of a connection"
     )]
-    #[graphql(complexity = "1")]
     async fn facilities(
         &self,
         context: &Context<'_>,
