@@ -1,11 +1,5 @@
 //! One group's counts, and what they open into.
 
-use async_graphql::{
-    Context, Enum, Object, SimpleObject,
-    connection::{Connection, Edge, EmptyFields},
-};
-use chrono::NaiveDate;
-
 use super::query::RolloutFigures;
 use crate::{
     api::{
@@ -15,7 +9,6 @@ use crate::{
         page::Fingerprint,
     },
     auth::{OrganisationName, Permission, organisation_names},
-    change::Known,
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
@@ -25,6 +18,10 @@ use crate::{
         Counts, Level,
         service::{Difference, Group, Question, open},
     },
+};
+use async_graphql::{
+    Context, Enum, Object, SimpleObject,
+    connection::{Connection, Edge, EmptyFields},
 };
 
 /// One of the four nested counts.
@@ -101,14 +98,6 @@ impl From<Difference> for FigureDifference {
     }
 }
 
-/// The earlier side of a comparison.
-#[derive(Clone, Copy, Debug)]
-pub struct Side {
-    pub as_of: NaiveDate,
-    pub known: Known,
-    pub counts: Counts,
-}
-
 /// Counts open into facilities only if there are at most this many of them.
 const MOST_OPENED: usize = 10;
 
@@ -117,7 +106,8 @@ pub struct FigureCell<'a> {
     pub figures: &'a RolloutFigures,
     pub group: Group,
     pub counts: Counts,
-    pub earlier: Option<Side>,
+    /// The counts of the earlier side.
+    pub earlier: Option<Counts>,
 }
 
 #[Object]
@@ -185,7 +175,7 @@ impl FigureCell<'_> {
     /// The counts less those of the earlier side; null without `compareWith`.
     async fn increase(&self) -> Option<FigureIncrease> {
         self.earlier.map(|earlier| {
-            let increase = self.counts - earlier.counts;
+            let increase = self.counts - earlier;
             FigureIncrease {
                 all: increase.all,
                 applied: increase.applied,
