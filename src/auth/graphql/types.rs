@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, SimpleObject)]
 pub struct User {
     /// Global id.
-    id: ID,
+    pub id: ID,
     /// The address that identifies the account.
     email: String,
     /// The name others see.
@@ -48,7 +48,7 @@ pub struct Organisation {
     #[graphql(skip)]
     row: OrganisationId,
     /// Global id.
-    id: ID,
+    pub id: ID,
     /// What it is in the rollout.
     kind: OrganisationKind,
     /// Its name.
@@ -201,7 +201,7 @@ impl From<entity::Membership> for Membership {
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ServiceToken {
     /// Global id.
-    id: ID,
+    pub id: ID,
     /// What it is for.
     name: String,
     /// The role it has in the organisation.
