@@ -12,6 +12,7 @@ mod auth;
 mod demo;
 mod http_graphql;
 mod limits;
+mod mail;
 mod support;
 mod toy;
 mod websocket;
