@@ -16,8 +16,9 @@ use crate::{
 
 /// A person with an account.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct User {
-    /// Global id.
+    #[graphql(skip)]
     pub id: ID,
     /// The address that identifies the account.
     email: String,
@@ -47,7 +48,7 @@ impl From<entity::User> for User {
 pub struct Organisation {
     #[graphql(skip)]
     row: OrganisationId,
-    /// Global id.
+    #[graphql(skip)]
     pub id: ID,
     /// What it is in the rollout.
     kind: OrganisationKind,
@@ -84,6 +85,11 @@ pub type ServiceTokenConnection = Connection<String, ServiceToken>;
 
 #[ComplexObject]
 impl Organisation {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
+
     /// The people who act in its name. Give `first` or `last`.
     async fn members(
         &self,
@@ -199,8 +205,9 @@ impl From<entity::Membership> for Membership {
 
 /// How a vendor's own system comes in. Its secret is shown once, when it is made.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct ServiceToken {
-    /// Global id.
+    #[graphql(skip)]
     pub id: ID,
     /// What it is for.
     name: String,
@@ -244,4 +251,20 @@ pub struct Viewer {
     pub(super) permissions: Vec<Permission>,
     /// The language of messages to the viewer.
     pub(super) language: Language,
+}
+
+#[ComplexObject]
+impl User {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
+}
+
+#[ComplexObject]
+impl ServiceToken {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
 }
