@@ -11,5 +11,7 @@
 mod demo;
 mod http_graphql;
 mod limits;
+mod load;
+mod support;
 mod toy;
 mod websocket;
