@@ -6,6 +6,9 @@ mod entity;
 mod idempotency;
 mod service;
 
-pub use entity::{ChangeRow, Horizon, Source, horizon, identity_of, insert, set_folded};
+pub use entity::{
+    CHANGE_HORIZON, ChangeRow, Horizon, SETTLED_CHANGE, Source, horizon, horizon_values,
+    identity_of, insert, set_folded, settled_change_values,
+};
 pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS};
 pub use service::{Known, KnownAtError, WriteError, Writer, record, resolve_known_at, settle};
