@@ -2,8 +2,10 @@
 
 mod actor;
 mod name;
+mod refresh;
 mod scope;
 
 pub use actor::{Actor, Grant, Identity, Language, OrganisationKind, Permission, Role, allows};
 pub use name::{OrganisationName, read_name};
+pub use refresh::ActorRefresh;
 pub use scope::{Clause, Scope};

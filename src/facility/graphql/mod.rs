@@ -9,6 +9,6 @@ pub use mutation::FacilityMutation;
 pub use names::PrefectureName;
 pub use query::{FacilityQuery, FacilityReference, resolve};
 pub use types::{
-    BulkRow, Facility, FacilityPayload, Selected, event_ids, facilities_by_id, facility,
-    facility_payload, user_errors,
+    ActorKind, BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, TimelineEntry,
+    event_ids, facilities_by_id, facility, facility_payload, summary, timeline_entry, user_errors,
 };
