@@ -8,6 +8,6 @@ pub mod graphql;
 mod idempotency;
 mod service;
 
-pub use entity::{ChangeRow, Horizon, Source, horizon, identity_of, set_folded};
+pub use entity::{ChangeRow, Horizon, Source, horizon, identity_of, insert, set_folded};
 pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS};
 pub use service::{Known, KnownAtError, WriteError, Writer, record, resolve_known_at, settle};

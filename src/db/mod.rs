@@ -10,7 +10,7 @@ pub mod search;
 mod table;
 
 pub use connect::{Backend, Database, DatabaseSettings};
-pub use id::{ChangeId, EventId, FacilityId, OrganisationId, UserId};
+pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};

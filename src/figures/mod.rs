@@ -5,6 +5,7 @@
 
 mod cell;
 pub mod entity;
+pub mod graphql;
 mod grid;
 
 pub use cell::{Cell, Counts, Deltas, FOREVER, Level, Period};

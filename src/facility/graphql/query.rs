@@ -111,6 +111,16 @@ pub struct ListTotal {
     total_count_is_exact: bool,
 }
 
+impl ListTotal {
+    /// A count that is known exactly.
+    pub fn exact(total_count: i64) -> Self {
+        Self {
+            total_count,
+            total_count_is_exact: true,
+        }
+    }
+}
+
 /// A page of facilities.
 pub type FacilityConnection = Connection<String, Facility, ListTotal>;
 
@@ -159,7 +169,6 @@ impl FacilityQuery {
         clippy::too_many_arguments,
         reason = "they are the arguments of a connection"
     )]
-    #[graphql(complexity = "1")]
     async fn facilities(
         &self,
         context: &Context<'_>,

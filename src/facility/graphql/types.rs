@@ -39,9 +39,9 @@ pub struct Facility {
 #[derive(Clone, Debug, SimpleObject)]
 pub struct OrganisationSummary {
     /// Global id of the organisation.
-    id: ID,
+    pub id: ID,
     /// Its name.
-    name: String,
+    pub name: String,
 }
 
 /// Where a facility stands with one milestone.
@@ -401,15 +401,6 @@ pub async fn facility(
     Ok(facilities.into_iter().next())
 }
 
-/// The facility with this id, if the caller can see it; what is fetched follows from the selection of
-/// the field that is being resolved.
-pub async fn facility_by_id(context: &Context<'_>, id: FacilityId) -> ApiResult<Option<Facility>> {
-    let selected = Selected::of(&context.look_ahead());
-    let actor = &caller(context)?.actor;
-    let database = &services(context)?.database;
-    facility(database, actor, &Condition::Id(id), selected).await
-}
-
 /// The facilities with these ids that the caller can see.
 pub async fn facilities_by_id(
     database: &Database,
@@ -517,11 +508,6 @@ fn path_of(problem: &crate::milestone::Problem) -> Option<&'static str> {
         P::KeyReused => "idempotencyKey",
         P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
     })
-}
-
-/// A global id that must be a facility's.
-pub fn facility_id(id: &ID) -> Option<FacilityId> {
-    NodeId::row_of(id, NodeKind::Facility).map(FacilityId)
 }
 
 /// An argument that is no id of the kind wanted.

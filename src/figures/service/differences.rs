@@ -3,14 +3,13 @@
 
 use chrono::NaiveDate;
 
-use super::ask::Question;
 use crate::{
     auth::{Actor, Permission},
     change::Known,
     db::{Database, DbErr},
     figures::{
         Level,
-        entity::rows::{Side, differing},
+        entity::rows::{Filter, Side, differing},
     },
 };
 
@@ -44,42 +43,59 @@ impl Difference {
     }
 }
 
-/// Splits the difference between a question asked of an earlier side and of its own.
-pub async fn differences(
+/// Every facility that counts otherwise on one side of a comparison than on the other, whatever the
+/// filter: read once, split for as many groups as are asked for.
+#[derive(Clone, Debug)]
+pub struct Movements {
+    /// By what became known later of the earlier day.
+    corrected: Vec<(Side, Side)>,
+    /// By what happened between the days, as known in the end.
+    moved: Vec<(Side, Side)>,
+}
+
+/// Reads the movements between an earlier side and a question's own.
+pub async fn movements(
     database: &Database,
     actor: &Actor,
-    question: &Question,
     earlier: (NaiveDate, Known),
-    level: Level,
-) -> Result<Difference, DbErr> {
+    later: (NaiveDate, Known),
+) -> Result<Movements, DbErr> {
     let scope = actor.scope(Permission::FiguresRead);
-    let counts =
-        |side: &Side| side.is_some_and(|(cell, at)| at >= level && question.filter.passes(&cell));
-    let mut difference = Difference::default();
-    let moved = (question.as_of, question.known);
-    // First what became known later of the same day …
-    if earlier.1 != moved.1 {
-        let known_later = (earlier.0, moved.1);
-        for (before, after) in differing(database.read(), earlier, known_later, &scope).await? {
-            difference.corrected += i64::from(counts(&after)) - i64::from(counts(&before));
+    let known_later = (earlier.0, later.1);
+    let corrected = if earlier.1 == later.1 {
+        Vec::new()
+    } else {
+        differing(database.read(), earlier, known_later, &scope).await?
+    };
+    let moved = differing(database.read(), known_later, later, &scope).await?;
+    Ok(Movements { corrected, moved })
+}
+
+impl Movements {
+    /// What the difference of one count is made of, among the facilities that pass a filter.
+    pub fn split(&self, filter: &Filter, level: Level) -> Difference {
+        let counts =
+            |side: &Side| side.is_some_and(|(cell, at)| at >= level && filter.passes(&cell));
+        let mut difference = Difference::default();
+        for (before, after) in &self.corrected {
+            difference.corrected += i64::from(counts(after)) - i64::from(counts(before));
         }
+        for (before, after) in &self.moved {
+            let slot = match (counts(before), counts(after)) {
+                (false, true) => match before {
+                    None => &mut difference.opened,
+                    Some((_, at)) if *at >= level => &mut difference.reclassified_in,
+                    Some(_) => &mut difference.reached,
+                },
+                (true, false) => match after {
+                    None => &mut difference.closed,
+                    Some((_, at)) if *at >= level => &mut difference.reclassified_out,
+                    Some(_) => &mut difference.withdrawn,
+                },
+                _ => continue,
+            };
+            *slot += 1;
+        }
+        difference
     }
-    // … then what happened until the other day, as known in the end.
-    for (before, after) in differing(database.read(), (earlier.0, moved.1), moved, &scope).await? {
-        let slot = match (counts(&before), counts(&after)) {
-            (false, true) => match before {
-                None => &mut difference.opened,
-                Some((_, at)) if at >= level => &mut difference.reclassified_in,
-                Some(_) => &mut difference.reached,
-            },
-            (true, false) => match after {
-                None => &mut difference.closed,
-                Some((_, at)) if at >= level => &mut difference.reclassified_out,
-                Some(_) => &mut difference.withdrawn,
-            },
-            _ => continue,
-        };
-        *slot += 1;
-    }
-    Ok(difference)
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 pub use ask::{Answer, Dimension, Group, Question, ask, open};
 pub use bands::{Bands, Threshold, bands};
-pub use differences::{Difference, differences};
+pub use differences::{Difference, Movements, movements};
 
 use super::{
     Deltas, Period,

@@ -1,0 +1,8 @@
+//! Figures in the API: counts and rates by any dimension, as of any day and as known at any instant; the
+//! increase since another day and what it is made of; series; prefecture bands; and the facilities behind
+//! every count.
+
+mod cells;
+mod query;
+
+pub use query::FiguresQuery;
