@@ -57,6 +57,9 @@ root_fields! {
     Facilities "facilities" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
+    Changes "changes" Query,
+    ChangeHead "changeHead" Query,
+    FollowChanges "changes" Subscription,
     FacilityRegister "facilityRegister" Mutation,
     FacilityUpdate "facilityUpdate" Mutation,
     FacilitySucceed "facilitySucceed" Mutation,
@@ -75,9 +78,12 @@ impl RootField {
     pub fn policy(self) -> Policy {
         match self {
             Self::Node | Self::Nodes => Policy::LoggedIn,
-            Self::FacilityByCode | Self::FacilityByReference | Self::Facilities => {
-                Policy::Needs(Permission::FacilityRead)
-            }
+            Self::FacilityByCode
+            | Self::FacilityByReference
+            | Self::Facilities
+            | Self::Changes
+            | Self::ChangeHead
+            | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
             Self::FacilityRegister
             | Self::FacilitySucceed

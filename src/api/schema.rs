@@ -1,8 +1,8 @@
 //! The root of the schema: the queries, mutations and subscriptions of all capabilities, and `node`.
 
 use async_graphql::{
-    Context, EmptySubscription, ID, Interface, MergedObject, Object, SDLExportOptions, Schema,
-    dataloader::DataLoader,
+    Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
+    SchemaBuilder, dataloader::DataLoader,
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::Services,
     auth::organisation_names::Names,
+    change::graphql::{ChangeQuery, ChangeSubscription},
     db::FacilityId,
     facility::{
         entity::Condition,
@@ -89,14 +90,26 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, FacilityQuery, FiguresQuery);
+pub struct Query(NodeQuery, FacilityQuery, FiguresQuery, ChangeQuery);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
 pub struct Mutation(FacilityMutation, MilestoneMutation);
 
+/// All subscriptions.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(ChangeSubscription);
+
 /// The API.
-pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;
+pub type ApiSchema = Schema<Query, Mutation, Subscription>;
+
+fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+}
 
 /// The schema with the services that its resolvers use.
 pub fn build(services: &Services) -> ApiSchema {
@@ -104,21 +117,16 @@ pub fn build(services: &Services) -> ApiSchema {
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
     names.enable_all_cache(false);
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .data(services.clone())
-        .data(names)
-        .finish()
+    root().data(services.clone()).data(names).finish()
 }
 
 /// The schema in its definition language, sorted, as it is committed.
 pub fn sdl() -> String {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .finish()
-        .sdl_with_options(
-            SDLExportOptions::new()
-                .sorted_fields()
-                .sorted_arguments()
-                .sorted_enum_items()
-                .include_specified_by(),
-        )
+    root().finish().sdl_with_options(
+        SDLExportOptions::new()
+            .sorted_fields()
+            .sorted_arguments()
+            .sorted_enum_items()
+            .include_specified_by(),
+    )
 }

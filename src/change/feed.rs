@@ -98,8 +98,7 @@ pub async fn page(
     let mut ended = scope.is_empty();
     while !ended && entries.len() < size && left > 0 {
         stride = stride.clamp(1, left);
-        let walk =
-            entity::walk(database.read(), &scope, reached, stride, bounds.last).await?;
+        let walk = entity::walk(database.read(), &scope, reached, stride, bounds.last).await?;
         entries.extend(walk.entries);
         reached = walk.reached;
         ended = walk.steps < stride;

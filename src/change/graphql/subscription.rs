@@ -5,8 +5,9 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_graphql::{Context, Subscription};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::types::{ChangeEntry, Wanted, bad_cursor, fingerprint, load, read_cursor};
 use crate::{
@@ -24,7 +25,7 @@ const PAGE: usize = 50;
 /// Changes that nobody told this process of are looked for this often.
 const POLL: Duration = Duration::from_secs(1);
 /// A page that waited for its reader longer than this is read again: rights may have changed.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: TimeDelta = TimeDelta::seconds(1);
 
 /// Subscriptions to what changes.
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl ChangeSubscription {
 struct Waiting {
     entries: VecDeque<ChangeEntry>,
     end: Position,
-    read_at: Instant,
+    read_at: DateTime<Utc>,
 }
 
 /// Where a subscriber stands.
@@ -85,13 +86,8 @@ struct Subscriber {
 impl Subscriber {
     /// The next entry, as soon as there is one; `None` when the reader may no longer be here.
     async fn next(mut self) -> ApiResult<Option<(ChangeEntry, Self)>> {
-        if self
-            .page
-            .as_ref()
-            .is_some_and(|page| page.read_at.elapsed() > FRESH)
-        {
-            self.page = None;
-        }
+        let now = self.services.clock.now();
+        self.page.take_if(|page| now - page.read_at > FRESH);
         loop {
             if let Some(entry) = self.take() {
                 return Ok(Some((entry, self)));
@@ -116,7 +112,7 @@ impl Subscriber {
             self.page = Some(Waiting {
                 entries: page.entries.into(),
                 end: page.end,
-                read_at: Instant::now(),
+                read_at: self.services.clock.now(),
             });
         }
     }
