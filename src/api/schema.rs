@@ -1,5 +1,7 @@
 //! The root of the schema: the queries, mutations and subscriptions of all capabilities, and `node`.
 
+use std::sync::Arc;
+
 use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
     SchemaBuilder, dataloader::DataLoader,
@@ -12,9 +14,16 @@ use super::{
 };
 use crate::{
     app::Services,
-    auth::organisation_names::Names,
+    auth::{
+        AuthService,
+        graphql::{
+            AuthMutation, AuthQuery, Organisation, ServiceToken, User, organisation_by_id,
+            service_token_by_id, user_by_id,
+        },
+        organisation_names::Names,
+    },
     change::graphql::{ChangeQuery, ChangeSubscription},
-    db::FacilityId,
+    db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
         graphql::{Facility, FacilityMutation, FacilityQuery, Selected, facility},
@@ -29,6 +38,12 @@ use crate::{
 pub enum Node {
     /// A facility.
     Facility(Box<Facility>),
+    /// An organisation.
+    Organisation(Organisation),
+    /// A user.
+    User(User),
+    /// A service token.
+    ServiceToken(ServiceToken),
 }
 
 /// Queries that serve every type.
@@ -82,19 +97,36 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
             let found = facility(database, actor, &condition, selected).await?;
             Ok(found.map(|facility| Node::Facility(Box::new(facility))))
         }
-        NodeKind::Organisation | NodeKind::User | NodeKind::Event | NodeKind::ServiceToken => {
-            Ok(None)
+        NodeKind::Organisation => {
+            let found = organisation_by_id(context, OrganisationId(node.id)).await?;
+            Ok(found.map(Node::Organisation))
         }
+        NodeKind::User => {
+            let found = user_by_id(context, UserId(node.id)).await?;
+            Ok(found.map(Node::User))
+        }
+        NodeKind::ServiceToken => {
+            let found = service_token_by_id(context, node.id).await?;
+            Ok(found.map(Node::ServiceToken))
+        }
+        // An event is read in its facility's timeline.
+        NodeKind::Event => Ok(None),
     }
 }
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, FacilityQuery, FiguresQuery, ChangeQuery);
+pub struct Query(
+    NodeQuery,
+    AuthQuery,
+    FacilityQuery,
+    FiguresQuery,
+    ChangeQuery,
+);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
-pub struct Mutation(FacilityMutation, MilestoneMutation);
+pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
 
 /// All subscriptions.
 #[derive(Default, MergedSubscription)]
@@ -112,12 +144,16 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
 }
 
 /// The schema with the services that its resolvers use.
-pub fn build(services: &Services) -> ApiSchema {
+pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
     let names = DataLoader::new(Names(services.database.clone()), tokio::spawn)
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
     names.enable_all_cache(false);
-    root().data(services.clone()).data(names).finish()
+    root()
+        .data(services.clone())
+        .data(names)
+        .data(auth)
+        .finish()
 }
 
 /// The schema in its definition language, sorted, as it is committed.

@@ -13,6 +13,7 @@ mod feed;
 mod figures;
 mod http_graphql;
 mod limits;
+mod mail;
 mod pipeline;
 mod support;
 mod toy;

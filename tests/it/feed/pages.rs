@@ -59,7 +59,7 @@ async fn an_entry_tells_who_did_what_and_how_the_facility_stands_now(
     scene.settle().await;
     let head = scene.head(&staff).await;
     let record = "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) { eventIds userErrors { code } } }";
-    let input = json!({ "facility": { "id": clinic }, "milestone": "READER_APPLIED", "on": "2021-05-01",
+    let input = json!({ "facility": { "id": clinic }, "milestone": "INSTALLED", "on": "2021-05-01",
         "reason": "by telephone" });
     let recorded = scene
         .api
@@ -91,7 +91,7 @@ async fn an_entry_tells_who_did_what_and_how_the_facility_stands_now(
     assert_eq!(recorded["facility"]["id"], json!(clinic));
     assert_eq!(recorded["facility"]["vendor"]["name"], "あおばシステム");
     assert_eq!(recorded["facility"]["version"], 4);
-    let voided = json!({ "id": event, "kind": "MILESTONE_REACHED", "milestone": "READER_APPLIED",
+    let voided = json!({ "id": event, "kind": "MILESTONE_REACHED", "milestone": "INSTALLED",
         "effectiveOn": "2021-05-01", "voided": true, "organisation": { "name": "あおばシステム" } });
     assert_eq!(recorded["events"], json!([voided]));
     assert_eq!(

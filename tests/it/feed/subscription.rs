@@ -21,7 +21,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::scene::{Scene, facilities, forged, operations};
-use crate::support::api::ministry;
+use crate::support::{accounts, api::ministry};
 
 const FOLLOW: &str = "subscription ($after: String) { changes(after: $after) {
     cursor operation facilityId leftScope facility { name } events { kind } } }";
@@ -184,7 +184,8 @@ async fn replica(scene: &Scene) -> ApiSchema {
     };
     let database = Database::connect(&settings).await.unwrap();
     let services = Services::new(database, scene.api.services.clock.clone());
-    schema::build(&services)
+    let auth = accounts::open(&services.database, &services.clock, accounts::settings()).await;
+    schema::build(&services, Arc::new(auth))
 }
 
 #[rstest]
