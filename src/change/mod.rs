@@ -1,8 +1,10 @@
 //! Changes: every write transaction leaves one row that says who, from where and why. Rows are numbered
 //! after they commit ([`settle`]), so that a reader of "up to number N" never sees one slip in behind it;
-//! from that follow `knownAt`, the change feed and the folding of totals.
+//! from that follow `knownAt`, the change feed ([`feed`]) and the folding of totals.
 
 mod entity;
+pub mod feed;
+pub mod graphql;
 mod idempotency;
 mod service;
 

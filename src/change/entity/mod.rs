@@ -1,4 +1,8 @@
-//! The tables `change` and `change_horizon`.
+//! The tables `change` and `change_horizon`, and the walk along the changes that the feed is read by.
+
+mod feed;
+
+pub use feed::{Bounds, Details, Entry, EventsOfEntry, Position, bounds, events_of, walk};
 
 use chrono::{DateTime, Utc};
 
