@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Clock;
 use crate::db::Database;
@@ -16,6 +16,9 @@ pub struct Services {
     pub clock: Clock,
     /// Rung after a write, so that it is numbered and folded soon.
     pub written: Arc<Notify>,
+    /// The number of the last settled change that this process knows of. The background moves it;
+    /// subscriptions wait on it.
+    pub settled: Arc<watch::Sender<i64>>,
 }
 
 impl Services {
@@ -25,6 +28,7 @@ impl Services {
             database,
             clock,
             written: Arc::new(Notify::new()),
+            settled: Arc::new(watch::Sender::new(0)),
         }
     }
 }

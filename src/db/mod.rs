@@ -8,8 +8,9 @@ pub mod load;
 mod query;
 pub mod search;
 mod table;
+pub mod wake;
 
-pub use connect::{Backend, Database, DatabaseSettings};
+pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
