@@ -7,6 +7,7 @@
 //! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
+//! - [`mail`]: the outbox, its templates and transports
 
 pub mod api;
 pub mod app;
@@ -17,4 +18,6 @@ pub mod demo;
 pub mod facility;
 pub mod figures;
 pub mod http;
+pub mod jobs;
+pub mod mail;
 pub mod milestone;

@@ -67,7 +67,7 @@ const UP: &[&str] = &[
     // n-grams of two characters, so that 薬局 is found without a scan, whatever the locale.
     "postgres:ALTER TABLE facility ADD COLUMN search_grams INTEGER[] NOT NULL DEFAULT '{}'",
     "postgres:CREATE INDEX facility_search ON facility USING gin (search_grams) WITH (fastupdate = off)",
-    "sqlite:CREATE VIRTUAL TABLE facility_search USING fts5 (grams, content='', contentless_delete=1, detail=none, columnsize=0, tokenize='ascii')",
+    "sqlite:CREATE VIRTUAL TABLE facility_search USING fts5 (grams, content='', contentless_delete=1, detail=none, tokenize='ascii')",
     // Every code a facility ever had; `valid_until` is null for the present one.
     "CREATE TABLE facility_code (
         code TEXT PRIMARY KEY,

@@ -126,6 +126,45 @@ pub enum Permission {
     DirectoryRead,
 }
 
+impl Permission {
+    /// All permissions, in the order in which they are printed.
+    pub const ALL: [Self; 10] = [
+        Self::FacilityRead,
+        Self::RegistryWrite,
+        Self::ContactWrite,
+        Self::LinkWrite,
+        Self::MilestoneWrite,
+        Self::FiguresRead,
+        Self::MembersManage,
+        Self::AccountsHelp,
+        Self::OrganisationWrite,
+        Self::DirectoryRead,
+    ];
+
+    /// The name kept in the database and shown by the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FacilityRead => "FACILITY_READ",
+            Self::RegistryWrite => "REGISTRY_WRITE",
+            Self::ContactWrite => "CONTACT_WRITE",
+            Self::LinkWrite => "LINK_WRITE",
+            Self::MilestoneWrite => "MILESTONE_WRITE",
+            Self::FiguresRead => "FIGURES_READ",
+            Self::MembersManage => "MEMBERS_MANAGE",
+            Self::AccountsHelp => "ACCOUNTS_HELP",
+            Self::OrganisationWrite => "ORGANISATION_WRITE",
+            Self::DirectoryRead => "DIRECTORY_READ",
+        }
+    }
+
+    /// The permission of a stored name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|permission| permission.name() == name)
+    }
+}
+
 /// How the actor came to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -148,6 +187,23 @@ pub enum Language {
     Ja,
     /// English
     En,
+}
+
+impl Language {
+    /// The code kept in the database.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Ja => 0,
+            Self::En => 1,
+        }
+    }
+
+    /// The language of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        [Self::Ja, Self::En]
+            .into_iter()
+            .find(|language| language.code() == code)
+    }
 }
 
 /// One membership, as it stands now.
@@ -235,6 +291,30 @@ impl Actor {
             .iter()
             .find(|grant| allows(grant.kind, grant.role, permission))
             .map(|grant| grant.organisation)
+    }
+
+    /// May the actor do this in the name of this organisation?
+    pub fn may_in(&self, organisation: OrganisationId, permission: Permission) -> bool {
+        self.identity == Identity::System
+            || (self.token_allows(permission)
+                && self.grants.iter().any(|grant| {
+                    grant.organisation == organisation && allows(grant.kind, grant.role, permission)
+                }))
+    }
+
+    /// Is the actor a member of this organisation, in whatever role?
+    pub fn belongs_to(&self, organisation: OrganisationId) -> bool {
+        self.grants
+            .iter()
+            .any(|grant| grant.organisation == organisation)
+    }
+
+    /// The person, if the actor is one.
+    pub fn user(&self) -> Option<UserId> {
+        match self.identity {
+            Identity::User(user) => Some(user),
+            _ => None,
+        }
     }
 
     fn token_allows(&self, permission: Permission) -> bool {

@@ -7,7 +7,7 @@ mod idempotency;
 mod service;
 
 pub use entity::{
-    ChangeRow, Horizon, Source, Unsettled, horizon, identity_of, set_folded, unsettled,
+    ChangeRow, Horizon, Source, Unsettled, horizon, identity_of, insert, set_folded, unsettled,
 };
 pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
 pub use service::{Known, KnownAtError, WriteError, Writer, record, resolve_known_at, settle};

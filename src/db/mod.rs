@@ -11,7 +11,7 @@ mod table;
 pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
-pub use id::{ChangeId, EventId, FacilityId, OrganisationId, UserId};
+pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};

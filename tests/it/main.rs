@@ -7,9 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[cfg(test)]
+mod auth;
 mod demo;
+mod figures;
 mod http_graphql;
 mod limits;
+mod pipeline;
+mod support;
 mod toy;
 mod websocket;
