@@ -6,11 +6,11 @@ mod m20261122_000001_registry;
 mod m20261122_000002_figures;
 mod m20261122_000003_accounts;
 
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
     MigrationName, MigrationTrait,
     prelude::{MigratorTrait, SchemaManager},
 };
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
 /// All migrations, oldest first.
 pub struct Migrator;

@@ -3,7 +3,7 @@
 //! refuses a database that holds migrations it does not know, so the table of applied migrations is read
 //! here. Each migration is one transaction, under a lock that two processes can't hold at once.
 
-use migration::{MigrationName, MigrationTrait, Migrator, MigratorTrait, SchemaManager};
+use migration::{MigrationTrait, Migrator, MigratorTrait, SchemaManager};
 
 use super::Clock;
 use crate::db::{Backend, ConnectionTrait, Database, DatabaseTransaction, DbErr, Query, Row};
@@ -124,10 +124,7 @@ pub async fn up(
         migration.up(&SchemaManager::new(&transaction)).await?;
         Query::with(
             "INSERT INTO seaql_migrations (version, applied_at) VALUES ($1, $2)",
-            [
-                migration.name().into(),
-                clock.now().timestamp().into(),
-            ],
+            [migration.name().into(), clock.now().timestamp().into()],
         )
         .execute(&transaction)
         .await?;

@@ -95,7 +95,10 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
     closing.cancel();
     handle.stop(true).await;
     let ended = if failed.is_none() {
-        server.await.map_err(io::Error::other).and_then(|ended| ended)
+        server
+            .await
+            .map_err(io::Error::other)
+            .and_then(|ended| ended)
     } else {
         Ok(())
     };
@@ -143,8 +146,7 @@ fn start_background(config: &Config, services: &Services, process: u32) -> Backg
     Background::start(services, config.retention, holder, Vec::new(), Vec::new())
 }
 
-type Checks =
-    Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Vec<Check>> + Send + Sync>;
+type Checks = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Vec<Check>> + Send + Sync>;
 
 /// The database answers, and its schema is not behind.
 fn checks(services: &Services) -> Checks {
@@ -166,7 +168,10 @@ async fn check_database(database: &Database) -> Vec<Check> {
             let schema = if missing.is_empty() {
                 Check::good("migrations")
             } else {
-                Check::bad("migrations", format!("behind: {} missing", missing.join(", ")))
+                Check::bad(
+                    "migrations",
+                    format!("behind: {} missing", missing.join(", ")),
+                )
             };
             vec![Check::good("database"), schema]
         }

@@ -3,9 +3,11 @@
 //! and the search index. Everyone above speaks one SQL, with `$1` parameters, through [`Query`].
 
 mod connect;
+pub mod deployment;
 mod id;
 pub mod load;
 mod query;
+pub mod schema;
 pub mod search;
 mod table;
 pub mod wake;

@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{HttpResponse, http::Method, web};
 use async_graphql::parser::types::OperationType;
 use futures_util::future::BoxFuture;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 const REQUESTS: &str = "kaitsu_http_requests_total";
 const REQUEST_TIME: &str = "kaitsu_http_request_seconds";

@@ -139,9 +139,15 @@ pub async fn run_due(
     let mut done = Vec::new();
     for job in jobs {
         let now = clock.now();
-        let leased =
-            entity::lease(database.write(), job.name, holder, now, now + LEASE, now - job.every)
-                .await?;
+        let leased = entity::lease(
+            database.write(),
+            job.name,
+            holder,
+            now,
+            now + LEASE,
+            now - job.every,
+        )
+        .await?;
         if !leased {
             continue;
         }

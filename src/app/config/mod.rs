@@ -8,13 +8,13 @@ mod values;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-pub use reader::{Effective, Problem};
 use reader::Reader;
-pub use values::{Secret, Sender, without_password};
+pub use reader::{Effective, Problem};
 use values::{
-    PROXY_HEADERS, boolean, database_url, duration, http_url, log_filter, mail_url,
-    networks, number, origins, sender, size, socket_address, text, word,
+    PROXY_HEADERS, boolean, database_url, duration, http_url, log_filter, mail_url, networks,
+    number, origins, sender, size, socket_address, text, word,
 };
+pub use values::{Secret, Sender, without_password};
 
 use super::telemetry::{LogFormat, LogSettings};
 use crate::{
@@ -168,11 +168,7 @@ impl Config {
             ("development", Environment::Development),
             ("production", Environment::Production),
         ];
-        let environment = reader.take(
-            "environment",
-            Environment::Development,
-            &word(ENVIRONMENTS),
-        );
+        let environment = reader.take("environment", Environment::Development, &word(ENVIRONMENTS));
         let public_url = reader.take(
             "server.public_url",
             "http://127.0.0.1:8080".to_owned(),
@@ -219,7 +215,8 @@ impl Config {
                 "a replica needs PostgreSQL as database.url",
             );
         }
-        if reader.problems.is_empty() && self.database.lock_timeout > self.database.statement_timeout
+        if reader.problems.is_empty()
+            && self.database.lock_timeout > self.database.statement_timeout
         {
             reader.refuse(
                 "database.lock_timeout",
@@ -347,8 +344,16 @@ fn read_limits(reader: &mut Reader) -> Limits {
             &number(100..=1_000_000_000),
         ),
         aliases: reader.take("limits.aliases", default.aliases, &number(0..=100_000)),
-        directives: reader.take("limits.directives", default.directives, &number(0..=100_000)),
-        root_fields: reader.take("limits.root_fields", default.root_fields, &number(1..=1_000)),
+        directives: reader.take(
+            "limits.directives",
+            default.directives,
+            &number(0..=100_000),
+        ),
+        root_fields: reader.take(
+            "limits.root_fields",
+            default.root_fields,
+            &number(1..=1_000),
+        ),
         list_items: reader.take(
             "limits.list_items",
             default.list_items,

@@ -166,12 +166,16 @@ impl Reader {
             if self.known.contains(key.as_str()) {
                 continue;
             }
-            let is_section = self
-                .known
-                .iter()
-                .any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+            let is_section = self.known.iter().any(|known| {
+                known
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            });
             let message = if is_section {
-                format!("this is a section, with settings below it such as {}", self.example(key))
+                format!(
+                    "this is a section, with settings below it such as {}",
+                    self.example(key)
+                )
             } else {
                 self.nearest(key).map_or_else(
                     || "there is no such setting".to_owned(),
@@ -223,7 +227,10 @@ fn unreadable(source: String, message: String) -> Problem {
 /// The parser quotes the line that it can't read, which may hold a password: its first line says where,
 /// its last one why.
 fn place_and_reason(error: &str) -> String {
-    let lines: Vec<&str> = error.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = error
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     match (lines.first(), lines.last()) {
         (Some(place), Some(reason)) if lines.len() > 1 => format!("{place}: {reason}"),
         (Some(only), _) => (*only).to_owned(),
@@ -300,7 +307,11 @@ fn flatten(
 }
 
 fn source_of(metadata: &Metadata) -> String {
-    match metadata.source.as_ref().and_then(|source| source.file_path()) {
+    match metadata
+        .source
+        .as_ref()
+        .and_then(|source| source.file_path())
+    {
         Some(path) => format!("file {}", path.display()),
         None => metadata.name.clone().into_owned(),
     }

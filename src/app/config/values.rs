@@ -144,7 +144,7 @@ pub fn text() -> Kind<String> {
     Kind::of_text(
         "a text",
         |text| (!text.is_empty()).then(|| text.to_owned()),
-        quoted,
+        |text: &String| quoted(text),
     )
 }
 
@@ -274,7 +274,7 @@ pub fn socket_address() -> Kind<SocketAddr> {
     Kind::of_text(
         "an address with a port, such as 127.0.0.1:8080 or [::1]:8080",
         |text| text.parse().ok(),
-        |address| quoted(address.to_string()),
+        |address: &SocketAddr| quoted(address.to_string()),
     )
 }
 
@@ -286,7 +286,7 @@ pub fn networks() -> Kind<Vec<(String, Network)>> {
             let read = |item: &str| Some((item.to_owned(), item.parse().ok()?));
             raw.items().into_iter().map(read).collect()
         },
-        |networks| {
+        |networks: &Vec<(String, Network)>| {
             let written: Vec<&String> = networks.iter().map(|(text, _)| text).collect();
             quoted_list(&written)
         },
@@ -304,7 +304,7 @@ pub fn origins() -> Kind<Vec<String>> {
             };
             raw.items().into_iter().map(read).collect()
         },
-        |origins| quoted_list(origins),
+        |origins: &Vec<String>| quoted_list(origins),
     )
 }
 
@@ -316,7 +316,7 @@ pub fn http_url() -> Kind<String> {
             http_parts(text)?;
             Some(text.trim_end_matches('/').to_owned())
         },
-        quoted,
+        |text: &String| quoted(text),
     )
 }
 
@@ -408,7 +408,7 @@ pub fn log_filter() -> Kind<String> {
             let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
             (parsed.is_ok() && !text.is_empty()).then(|| text.to_owned())
         },
-        quoted,
+        |text: &String| quoted(text),
     )
 }
 
@@ -458,7 +458,15 @@ mod tests {
         let kind = duration(Duration::from_millis(1)..=Duration::from_secs(86_400));
         assert_eq!(read(&kind, "250ms"), Some(Duration::from_millis(250)));
         assert_eq!(read(&kind, "10m"), Some(Duration::from_secs(600)));
-        for wrong in ["10", "s", "1.5s", "-1s", "0s", "2d", "99999999999999999999s"] {
+        for wrong in [
+            "10",
+            "s",
+            "1.5s",
+            "-1s",
+            "0s",
+            "2d",
+            "99999999999999999999s",
+        ] {
             assert_eq!(read(&kind, wrong), None, "{wrong}");
         }
         assert_eq!((kind.show)(&Duration::from_secs(90)), "\"90s\"");
