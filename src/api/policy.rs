@@ -52,11 +52,30 @@ macro_rules! root_fields {
 root_fields! {
     Node "node" Query,
     Nodes "nodes" Query,
+    Viewer "viewer" Query,
+    Organisation "organisation" Query,
     FacilityByCode "facilityByCode" Query,
     FacilityByReference "facilityByReference" Query,
     Facilities "facilities" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
+    SessionCreate "sessionCreate" Mutation,
+    SessionRefresh "sessionRefresh" Mutation,
+    SessionDelete "sessionDelete" Mutation,
+    PasswordChange "passwordChange" Mutation,
+    PasswordResetRequest "passwordResetRequest" Mutation,
+    PasswordReset "passwordReset" Mutation,
+    AccountCodeIssue "accountCodeIssue" Mutation,
+    MemberInvite "memberInvite" Mutation,
+    InvitationAccept "invitationAccept" Mutation,
+    MemberUpdate "memberUpdate" Mutation,
+    MemberRemove "memberRemove" Mutation,
+    UserUpdate "userUpdate" Mutation,
+    OrganisationCreate "organisationCreate" Mutation,
+    FacilityClaimSecretsExport "facilityClaimSecretsExport" Mutation,
+    FacilityAccountClaim "facilityAccountClaim" Mutation,
+    ServiceTokenCreate "serviceTokenCreate" Mutation,
+    ServiceTokenRevoke "serviceTokenRevoke" Mutation,
     FacilityRegister "facilityRegister" Mutation,
     FacilityUpdate "facilityUpdate" Mutation,
     FacilitySucceed "facilitySucceed" Mutation,
@@ -74,7 +93,29 @@ impl RootField {
     /// What it asks of its caller.
     pub fn policy(self) -> Policy {
         match self {
-            Self::Node | Self::Nodes => Policy::LoggedIn,
+            Self::SessionCreate
+            | Self::SessionRefresh
+            | Self::SessionDelete
+            | Self::PasswordResetRequest
+            | Self::PasswordReset
+            | Self::InvitationAccept
+            | Self::FacilityAccountClaim => Policy::Public,
+            Self::Viewer => Policy::Public,
+            Self::Node
+            | Self::Nodes
+            | Self::Organisation
+            | Self::PasswordChange
+            | Self::UserUpdate => Policy::LoggedIn,
+            Self::AccountCodeIssue | Self::FacilityClaimSecretsExport => {
+                Policy::Needs(Permission::AccountsHelp)
+            }
+            // The first ADMIN of a new organisation is invited by whoever may create it.
+            Self::MemberInvite => Policy::LoggedIn,
+            Self::MemberUpdate
+            | Self::MemberRemove
+            | Self::ServiceTokenCreate
+            | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
+            Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
             Self::FacilityByCode | Self::FacilityByReference | Self::Facilities => {
                 Policy::Needs(Permission::FacilityRead)
             }

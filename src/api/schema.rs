@@ -1,5 +1,7 @@
 //! The root of the schema: the queries, mutations and subscriptions of all capabilities, and `node`.
 
+use std::sync::Arc;
+
 use async_graphql::{
     Context, EmptySubscription, ID, Interface, MergedObject, Object, SDLExportOptions, Schema,
     dataloader::DataLoader,
@@ -12,8 +14,15 @@ use super::{
 };
 use crate::{
     app::Services,
-    auth::organisation_names::Names,
-    db::FacilityId,
+    auth::{
+        AuthService,
+        graphql::{
+            AuthMutation, AuthQuery, Organisation, ServiceToken, User, organisation_by_id,
+            service_token_by_id, user_by_id,
+        },
+        organisation_names::Names,
+    },
+    db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
         graphql::{Facility, FacilityMutation, FacilityQuery, Selected, facility},
@@ -28,6 +37,12 @@ use crate::{
 pub enum Node {
     /// A facility.
     Facility(Box<Facility>),
+    /// An organisation.
+    Organisation(Organisation),
+    /// A user.
+    User(User),
+    /// A service token.
+    ServiceToken(ServiceToken),
 }
 
 /// Queries that serve every type.
@@ -81,25 +96,36 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
             let found = facility(database, actor, &condition, selected).await?;
             Ok(found.map(|facility| Node::Facility(Box::new(facility))))
         }
-        NodeKind::Organisation | NodeKind::User | NodeKind::Event | NodeKind::ServiceToken => {
-            Ok(None)
+        NodeKind::Organisation => {
+            let found = organisation_by_id(context, OrganisationId(node.id)).await?;
+            Ok(found.map(Node::Organisation))
         }
+        NodeKind::User => {
+            let found = user_by_id(context, UserId(node.id)).await?;
+            Ok(found.map(Node::User))
+        }
+        NodeKind::ServiceToken => {
+            let found = service_token_by_id(context, node.id).await?;
+            Ok(found.map(Node::ServiceToken))
+        }
+        // An event is read in its facility's timeline.
+        NodeKind::Event => Ok(None),
     }
 }
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, FacilityQuery, FiguresQuery);
+pub struct Query(NodeQuery, AuthQuery, FacilityQuery, FiguresQuery);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
-pub struct Mutation(FacilityMutation, MilestoneMutation);
+pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
 
 /// The API.
 pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;
 
 /// The schema with the services that its resolvers use.
-pub fn build(services: &Services) -> ApiSchema {
+pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
     let names = DataLoader::new(Names(services.database.clone()), tokio::spawn)
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
@@ -107,6 +133,7 @@ pub fn build(services: &Services) -> ApiSchema {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .data(services.clone())
         .data(names)
+        .data(auth)
         .finish()
 }
 

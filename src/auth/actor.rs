@@ -2,6 +2,7 @@
 //! memberships, and is handed to every use case; permissions follow from the kind of organisation and
 //! the role in it, by one table ([`allows`]).
 
+use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::scope::{Clause, Scope};
@@ -10,19 +11,21 @@ use crate::{
     facility::Bureau,
 };
 
-/// What an organisation is in the rollout. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// What an organisation is in the rollout.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrganisationKind {
-    /// システム事業者
+    /// A vendor (システム事業者).
     Vendor,
-    /// 導入支援業者
+    /// A support contractor (導入支援業者).
     SupportContractor,
     /// The ministry (厚生労働省).
     Ministry,
-    /// 地方厚生局
+    /// A regional bureau (地方厚生局).
     RegionalBureau,
-    /// 支払基金
+    /// The Payment Fund (支払基金).
     PaymentFund,
     /// A chain's head office.
     Chain,
@@ -69,8 +72,10 @@ impl OrganisationKind {
     }
 }
 
-/// What a member may do in the name of the organisation. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// What a member may do in the name of the organisation.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
     /// Reads.
@@ -100,8 +105,8 @@ impl Role {
     }
 }
 
-/// Something that can be permitted. Every root field of the API names one (`api/policy.rs`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Something that a membership or a service token may permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Permission {
     /// See facilities in scope, their history and their changes.
@@ -179,13 +184,13 @@ pub enum Identity {
 }
 
 /// The language of messages to this actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Language {
-    /// 日本語
+    /// Japanese (日本語).
     #[default]
     Ja,
-    /// English
+    /// English.
     En,
 }
 

@@ -10,6 +10,7 @@
 
 mod actor;
 pub mod entity;
+pub mod graphql;
 pub mod input;
 pub mod keys;
 mod name;

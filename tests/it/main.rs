@@ -12,6 +12,7 @@ mod demo;
 mod figures;
 mod http_graphql;
 mod limits;
+mod mail;
 mod pipeline;
 mod support;
 mod toy;

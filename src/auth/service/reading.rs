@@ -2,7 +2,7 @@
 
 use sea_orm::DbErr;
 
-use super::AuthService;
+use super::{AuthService, SessionTokens};
 use crate::{
     auth::{
         Actor, Membership, Organisation, ServiceToken, User,
@@ -22,6 +22,12 @@ impl AuthService {
             Some(user) => self.user(actor, user).await,
             None => Ok(None),
         }
+    }
+
+    /// Whose login these tokens are.
+    pub async fn session_user(&self, tokens: &SessionTokens) -> Result<Option<User>, DbErr> {
+        let account = accounts::account_by_id(self.db.read(), tokens.user).await?;
+        Ok(account.map(|account| account.user))
     }
 
     /// The actor's own memberships.
