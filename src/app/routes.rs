@@ -1,45 +1,80 @@
 //! What is served where, beside health and metrics: the wiring of the API's doors.
 
-use actix_web::web;
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, http::header, web};
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, Services, StartError};
-use crate::http;
+use super::{Config, Services, StartError, gate::AccountGate};
+use crate::{
+    api::{ApiSchema, Checker, schema},
+    auth::AuthService,
+    http::{self, Endpoint, RequestIds, Settings, SocketSettings},
+};
 
 /// Where GraphQL is served.
 pub const GRAPHQL: &str = "/graphql";
 /// Where GraphiQL is served, if it is.
 pub const GRAPHIQL: &str = "/graphiql";
+/// Where the public keys of our tokens are (RFC 7517).
+pub const KEYS: &str = "/.well-known/jwks.json";
 
 /// The routes of a process; cheap to clone for each of its threads.
 #[derive(Clone)]
 pub struct Routes {
+    endpoint: web::Data<Endpoint<ApiSchema, AccountGate>>,
+    auth: web::Data<AuthService>,
     graphiql: bool,
 }
 
 impl Routes {
-    /// Opens what the routes stand on. `closing` is cancelled when open sockets shall be closed.
+    /// Builds what the routes stand on. Sockets are closed when `closing` is cancelled. `process` tells this
+    /// process's request ids from others.
     ///
     /// # Errors
-    /// When something that they need can't be opened.
-    #[expect(
-        clippy::unused_async,
-        reason = "what the API stands on is opened by asking the database"
-    )]
-    pub async fn open(
+    /// When the schema can't be read back.
+    pub fn open(
         config: &Config,
-        _services: &Services,
-        _closing: &CancellationToken,
+        services: &Services,
+        auth: &Arc<AuthService>,
+        closing: &CancellationToken,
+        process: u32,
     ) -> Result<Self, StartError> {
+        let schema = schema::build(services, Arc::clone(auth));
+        let checker = Checker::new(&schema.sdl(), config.limits.clone())?;
+        let settings = Settings {
+            socket: SocketSettings {
+                shutdown: closing.clone(),
+                ..config.endpoint.socket.clone()
+            },
+            ..config.endpoint.clone()
+        };
+        let gate = AccountGate::new(Arc::clone(auth), services.clone());
+        let ids = RequestIds::new(process);
         Ok(Self {
+            endpoint: web::Data::new(Endpoint::new(schema, gate, checker, settings, ids)),
+            auth: web::Data::from(Arc::clone(auth)),
             graphiql: config.graphiql,
         })
     }
 
     /// Mounts the routes.
     pub fn mount(&self, services: &mut web::ServiceConfig) {
+        http::mount(services, GRAPHQL, self.endpoint.clone());
+        services.service(
+            web::resource(KEYS)
+                .app_data(self.auth.clone())
+                .route(web::get().to(keys)),
+        );
         if self.graphiql {
             http::mount_graphiql(services, GRAPHIQL, GRAPHQL);
         }
     }
+}
+
+/// The keys that our tokens are verified with. A new key is shown for some minutes before it signs.
+async fn keys(auth: web::Data<AuthService>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
+        .json(auth.tokens().keys().jwks())
 }
