@@ -52,11 +52,30 @@ macro_rules! root_fields {
 root_fields! {
     Node "node" Query,
     Nodes "nodes" Query,
+    Viewer "viewer" Query,
+    Organisation "organisation" Query,
     FacilityByCode "facilityByCode" Query,
     FacilityByReference "facilityByReference" Query,
     Facilities "facilities" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
+    SessionCreate "sessionCreate" Mutation,
+    SessionRefresh "sessionRefresh" Mutation,
+    SessionDelete "sessionDelete" Mutation,
+    PasswordChange "passwordChange" Mutation,
+    PasswordResetRequest "passwordResetRequest" Mutation,
+    PasswordReset "passwordReset" Mutation,
+    AccountCodeIssue "accountCodeIssue" Mutation,
+    MemberInvite "memberInvite" Mutation,
+    InvitationAccept "invitationAccept" Mutation,
+    MemberUpdate "memberUpdate" Mutation,
+    MemberRemove "memberRemove" Mutation,
+    UserUpdate "userUpdate" Mutation,
+    OrganisationCreate "organisationCreate" Mutation,
+    FacilityClaimSecretsExport "facilityClaimSecretsExport" Mutation,
+    FacilityAccountClaim "facilityAccountClaim" Mutation,
+    ServiceTokenCreate "serviceTokenCreate" Mutation,
+    ServiceTokenRevoke "serviceTokenRevoke" Mutation,
     FacilityRegister "facilityRegister" Mutation,
     FacilityUpdate "facilityUpdate" Mutation,
     FacilitySucceed "facilitySucceed" Mutation,
@@ -74,7 +93,28 @@ impl RootField {
     /// What it asks of its caller.
     pub fn policy(self) -> Policy {
         match self {
-            Self::Node | Self::Nodes => Policy::LoggedIn,
+            Self::SessionCreate
+            | Self::SessionRefresh
+            | Self::SessionDelete
+            | Self::PasswordResetRequest
+            | Self::PasswordReset
+            | Self::InvitationAccept
+            | Self::FacilityAccountClaim => Policy::Public,
+            Self::Node
+            | Self::Nodes
+            | Self::Viewer
+            | Self::Organisation
+            | Self::PasswordChange
+            | Self::UserUpdate
+            | Self::MemberRemove => Policy::LoggedIn,
+            Self::MemberInvite
+            | Self::MemberUpdate
+            | Self::ServiceTokenCreate
+            | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
+            Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
+            Self::AccountCodeIssue | Self::FacilityClaimSecretsExport => {
+                Policy::Needs(Permission::AccountsHelp)
+            }
             Self::FacilityByCode | Self::FacilityByReference | Self::Facilities => {
                 Policy::Needs(Permission::FacilityRead)
             }

@@ -12,8 +12,14 @@ use super::{
 };
 use crate::{
     app::Services,
-    auth::organisation_names::Names,
-    db::FacilityId,
+    auth::{
+        graphql::{
+            AuthMutation, AuthQuery, Organisation, ServiceToken, User, organisation_by_id,
+            service_token_by_id, user_by_id,
+        },
+        organisation_names::Names,
+    },
+    db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
         graphql::{Facility, FacilityMutation, FacilityQuery, Selected, facility},
@@ -28,6 +34,12 @@ use crate::{
 pub enum Node {
     /// A facility.
     Facility(Box<Facility>),
+    /// An organisation.
+    Organisation(Organisation),
+    /// A user.
+    User(User),
+    /// A service token.
+    ServiceToken(ServiceToken),
 }
 
 /// Queries that serve every type.
@@ -81,19 +93,24 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
             let found = facility(database, actor, &condition, selected).await?;
             Ok(found.map(|facility| Node::Facility(Box::new(facility))))
         }
-        NodeKind::Organisation | NodeKind::User | NodeKind::Event | NodeKind::ServiceToken => {
-            Ok(None)
-        }
+        NodeKind::Organisation => Ok(organisation_by_id(context, OrganisationId(node.id))
+            .await?
+            .map(Node::Organisation)),
+        NodeKind::User => Ok(user_by_id(context, UserId(node.id)).await?.map(Node::User)),
+        NodeKind::ServiceToken => Ok(service_token_by_id(context, node.id)
+            .await?
+            .map(Node::ServiceToken)),
+        NodeKind::Event => Ok(None),
     }
 }
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, FacilityQuery, FiguresQuery);
+pub struct Query(NodeQuery, AuthQuery, FacilityQuery, FiguresQuery);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
-pub struct Mutation(FacilityMutation, MilestoneMutation);
+pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
 
 /// The API.
 pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;

@@ -8,11 +8,12 @@
 )]
 
 mod auth;
-#[cfg(test)]
 mod demo;
+mod figures;
 mod http_graphql;
 mod limits;
 mod mail;
+mod pipeline;
 mod support;
 mod toy;
 mod websocket;

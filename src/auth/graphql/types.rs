@@ -10,15 +10,16 @@ use super::answer::Request;
 use crate::{
     api::{ApiResult, NodeId, PageArguments, node_id::NodeKind, page::Fingerprint},
     auth::{Language, OrganisationKind, Permission, Role, entity, entity::members::IdPage},
-    db::OrganisationId,
+    db::{OrganisationId, UserId},
     facility::Bureau,
 };
 
 /// A person with an account.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct User {
-    /// Global id.
-    id: ID,
+    #[graphql(skip)]
+    row: UserId,
     /// The address that identifies the account.
     email: String,
     /// The name others see.
@@ -32,12 +33,20 @@ pub struct User {
 impl From<entity::User> for User {
     fn from(user: entity::User) -> Self {
         Self {
-            id: NodeId::new(NodeKind::User, user.id.0).encode(),
+            row: user.id,
             email: user.email,
             name: user.name,
             language: user.language,
             created_at: user.created_at,
         }
+    }
+}
+
+#[ComplexObject]
+impl User {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        NodeId::new(NodeKind::User, self.row.0).encode()
     }
 }
 
@@ -47,8 +56,6 @@ impl From<entity::User> for User {
 pub struct Organisation {
     #[graphql(skip)]
     row: OrganisationId,
-    /// Global id.
-    id: ID,
     /// What it is in the rollout.
     kind: OrganisationKind,
     /// Its name.
@@ -65,7 +72,6 @@ impl From<entity::Organisation> for Organisation {
     fn from(organisation: entity::Organisation) -> Self {
         Self {
             row: organisation.id,
-            id: NodeId::new(NodeKind::Organisation, organisation.id.0).encode(),
             kind: organisation.kind,
             name: organisation.name,
             name_kana: organisation.name_kana,
@@ -84,6 +90,11 @@ pub type ServiceTokenConnection = Connection<String, ServiceToken>;
 
 #[ComplexObject]
 impl Organisation {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        NodeId::new(NodeKind::Organisation, self.row.0).encode()
+    }
+
     /// The people who act in its name. Give `first` or `last`.
     async fn members(
         &self,
@@ -199,9 +210,10 @@ impl From<entity::Membership> for Membership {
 
 /// How a vendor's own system comes in. Its secret is shown once, when it is made.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct ServiceToken {
-    /// Global id.
-    id: ID,
+    #[graphql(skip)]
+    row: i64,
     /// What it is for.
     name: String,
     /// The role it has in the organisation.
@@ -221,7 +233,7 @@ pub struct ServiceToken {
 impl From<entity::ServiceToken> for ServiceToken {
     fn from(token: entity::ServiceToken) -> Self {
         Self {
-            id: NodeId::new(NodeKind::ServiceToken, token.id).encode(),
+            row: token.id,
             name: token.name,
             role: token.role,
             permissions: token.permissions,
@@ -230,6 +242,14 @@ impl From<entity::ServiceToken> for ServiceToken {
             revoked_at: token.revoked_at,
             last_used_at: token.last_used_at,
         }
+    }
+}
+
+#[ComplexObject]
+impl ServiceToken {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        NodeId::new(NodeKind::ServiceToken, self.row).encode()
     }
 }
 

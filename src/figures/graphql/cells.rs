@@ -12,7 +12,10 @@ use crate::{
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
-        graphql::{Facility, OrganisationSummary, PrefectureName, Selected, facilities_by_id},
+        graphql::{
+            FacilityConnection, ListTotal, OrganisationSummary, PrefectureName, Selected,
+            facilities_by_id,
+        },
     },
     figures::{
         Counts, Level,
@@ -21,7 +24,7 @@ use crate::{
 };
 use async_graphql::{
     Context, Enum, Object, SimpleObject,
-    connection::{Connection, Edge, EmptyFields},
+    connection::{Connection, Edge},
 };
 
 /// One of the four nested counts.
@@ -198,7 +201,7 @@ impl FigureCell<'_> {
         Ok(Some(movements.split(&question.filter, level.into()).into()))
     }
 
-    /// The facilities behind a count, as far as you can see them today. Group and filter so that there
+    /// The facilities behind a count, as far as you can see them today; `totalCount` is the count. Group and filter so that there
     /// are at most ten counts to open.
     async fn facilities(
         &self,
@@ -206,7 +209,7 @@ impl FigureCell<'_> {
         #[graphql(desc = "Which count.")] level: FigureLevel,
         #[graphql(desc = "How many; at most 100.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to begin.")] after: Option<String>,
-    ) -> ApiResult<Connection<String, Facility, EmptyFields>> {
+    ) -> ApiResult<FacilityConnection> {
         if self.figures.answer.len() > MOST_OPENED && self.group != Group::default() {
             return Err(ApiError::bad_input(
                 "TOO_MANY_GROUPS",
@@ -219,7 +222,8 @@ impl FigureCell<'_> {
             first,
             ..PageArguments::default()
         };
-        open_page(context, &question, level.into(), &arguments).await
+        let total = ListTotal::exact(self.counts.at(level.into()));
+        open_page(context, &question, level.into(), &arguments, total).await
     }
 }
 
@@ -228,7 +232,8 @@ async fn open_page(
     question: &Question,
     level: Level,
     arguments: &PageArguments,
-) -> ApiResult<Connection<String, Facility, EmptyFields>> {
+    total: ListTotal,
+) -> ApiResult<FacilityConnection> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
     let list = Fingerprint::of(&(question, level));
@@ -243,7 +248,7 @@ async fn open_page(
     selected.merge(Selected::of(&ahead.field("edges").field("node")));
     let scope = actor.scope(Permission::FacilityRead);
     let mut facilities = facilities_by_id(database, &scope, &ids, selected).await?;
-    let mut connection = Connection::new(after.is_some(), more);
+    let mut connection = Connection::with_additional_fields(after.is_some(), more, total);
     connection.edges = ids
         .into_iter()
         .filter_map(|id| {
