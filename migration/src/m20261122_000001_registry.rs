@@ -136,9 +136,15 @@ const UP: &[&str] = &[
         PRIMARY KEY (facility_id, milestone)
     ) {strict}",
     "CREATE INDEX milestone_plan_date ON milestone_plan (milestone, planned_on)",
+    // What this deployment is: a demo, say.
+    "CREATE TABLE deployment (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) {strict}",
 ];
 
 const DOWN: &[&str] = &[
+    "DROP TABLE deployment",
     "DROP TABLE milestone_plan",
     "DROP TABLE facility_state",
     "DROP TABLE facility_event",

@@ -1,8 +1,10 @@
 //! The root of the schema: the queries, mutations and subscriptions of all capabilities, and `node`.
 
+use std::sync::Arc;
+
 use async_graphql::{
-    Context, EmptySubscription, ID, Interface, MergedObject, Object, SDLExportOptions, Schema,
-    dataloader::DataLoader,
+    Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
+    SchemaBuilder, dataloader::DataLoader,
 };
 
 use super::{
@@ -13,12 +15,14 @@ use super::{
 use crate::{
     app::Services,
     auth::{
+        AuthService,
         graphql::{
             AuthMutation, AuthQuery, Organisation, ServiceToken, User, organisation_by_id,
             service_token_by_id, user_by_id,
         },
         organisation_names::Names,
     },
+    change::graphql::{ChangeQuery, ChangeSubscription},
     db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
@@ -93,49 +97,72 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
             let found = facility(database, actor, &condition, selected).await?;
             Ok(found.map(|facility| Node::Facility(Box::new(facility))))
         }
-        NodeKind::Organisation => Ok(organisation_by_id(context, OrganisationId(node.id))
-            .await?
-            .map(Node::Organisation)),
-        NodeKind::User => Ok(user_by_id(context, UserId(node.id)).await?.map(Node::User)),
-        NodeKind::ServiceToken => Ok(service_token_by_id(context, node.id)
-            .await?
-            .map(Node::ServiceToken)),
+        NodeKind::Organisation => {
+            let found = organisation_by_id(context, OrganisationId(node.id)).await?;
+            Ok(found.map(Node::Organisation))
+        }
+        NodeKind::User => {
+            let found = user_by_id(context, UserId(node.id)).await?;
+            Ok(found.map(Node::User))
+        }
+        NodeKind::ServiceToken => {
+            let found = service_token_by_id(context, node.id).await?;
+            Ok(found.map(Node::ServiceToken))
+        }
+        // An event is read in its facility's timeline.
         NodeKind::Event => Ok(None),
     }
 }
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, AuthQuery, FacilityQuery, FiguresQuery);
+pub struct Query(
+    NodeQuery,
+    AuthQuery,
+    FacilityQuery,
+    FiguresQuery,
+    ChangeQuery,
+);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
 pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
 
+/// All subscriptions.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(ChangeSubscription);
+
 /// The API.
-pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;
+pub type ApiSchema = Schema<Query, Mutation, Subscription>;
+
+fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+}
 
 /// The schema with the services that its resolvers use.
-pub fn build(services: &Services) -> ApiSchema {
+pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
     let names = DataLoader::new(Names(services.database.clone()), tokio::spawn)
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
     names.enable_all_cache(false);
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    root()
         .data(services.clone())
         .data(names)
+        .data(auth)
         .finish()
 }
 
 /// The schema in its definition language, sorted, as it is committed.
 pub fn sdl() -> String {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .finish()
-        .sdl_with_options(
-            SDLExportOptions::new()
-                .sorted_fields()
-                .sorted_arguments()
-                .sorted_enum_items()
-                .include_specified_by(),
-        )
+    root().finish().sdl_with_options(
+        SDLExportOptions::new()
+            .sorted_fields()
+            .sorted_arguments()
+            .sorted_enum_items()
+            .include_specified_by(),
+    )
 }

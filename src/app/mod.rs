@@ -1,6 +1,7 @@
 //! Configuration, wiring, telemetry, start-up and graceful stop.
 
 pub mod clock;
+pub mod gate;
 mod services;
 
 pub use clock::{Clock, civil_day};

@@ -10,7 +10,7 @@ use super::answer::Request;
 use crate::{
     api::{ApiResult, NodeId, PageArguments, node_id::NodeKind, page::Fingerprint},
     auth::{Language, OrganisationKind, Permission, Role, entity, entity::members::IdPage},
-    db::{OrganisationId, UserId},
+    db::OrganisationId,
     facility::Bureau,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[graphql(complex)]
 pub struct User {
     #[graphql(skip)]
-    row: UserId,
+    pub id: ID,
     /// The address that identifies the account.
     email: String,
     /// The name others see.
@@ -33,20 +33,12 @@ pub struct User {
 impl From<entity::User> for User {
     fn from(user: entity::User) -> Self {
         Self {
-            row: user.id,
+            id: NodeId::new(NodeKind::User, user.id.0).encode(),
             email: user.email,
             name: user.name,
             language: user.language,
             created_at: user.created_at,
         }
-    }
-}
-
-#[ComplexObject]
-impl User {
-    /// Global id.
-    pub async fn id(&self) -> ID {
-        NodeId::new(NodeKind::User, self.row.0).encode()
     }
 }
 
@@ -56,6 +48,8 @@ impl User {
 pub struct Organisation {
     #[graphql(skip)]
     row: OrganisationId,
+    #[graphql(skip)]
+    pub id: ID,
     /// What it is in the rollout.
     kind: OrganisationKind,
     /// Its name.
@@ -72,6 +66,7 @@ impl From<entity::Organisation> for Organisation {
     fn from(organisation: entity::Organisation) -> Self {
         Self {
             row: organisation.id,
+            id: NodeId::new(NodeKind::Organisation, organisation.id.0).encode(),
             kind: organisation.kind,
             name: organisation.name,
             name_kana: organisation.name_kana,
@@ -92,7 +87,7 @@ pub type ServiceTokenConnection = Connection<String, ServiceToken>;
 impl Organisation {
     /// Global id.
     pub async fn id(&self) -> ID {
-        NodeId::new(NodeKind::Organisation, self.row.0).encode()
+        self.id.clone()
     }
 
     /// The people who act in its name. Give `first` or `last`.
@@ -213,7 +208,7 @@ impl From<entity::Membership> for Membership {
 #[graphql(complex)]
 pub struct ServiceToken {
     #[graphql(skip)]
-    row: i64,
+    pub id: ID,
     /// What it is for.
     name: String,
     /// The role it has in the organisation.
@@ -233,7 +228,7 @@ pub struct ServiceToken {
 impl From<entity::ServiceToken> for ServiceToken {
     fn from(token: entity::ServiceToken) -> Self {
         Self {
-            row: token.id,
+            id: NodeId::new(NodeKind::ServiceToken, token.id).encode(),
             name: token.name,
             role: token.role,
             permissions: token.permissions,
@@ -242,14 +237,6 @@ impl From<entity::ServiceToken> for ServiceToken {
             revoked_at: token.revoked_at,
             last_used_at: token.last_used_at,
         }
-    }
-}
-
-#[ComplexObject]
-impl ServiceToken {
-    /// Global id.
-    pub async fn id(&self) -> ID {
-        NodeId::new(NodeKind::ServiceToken, self.row).encode()
     }
 }
 
@@ -264,4 +251,20 @@ pub struct Viewer {
     pub(super) permissions: Vec<Permission>,
     /// The language of messages to the viewer.
     pub(super) language: Language,
+}
+
+#[ComplexObject]
+impl User {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
+}
+
+#[ComplexObject]
+impl ServiceToken {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
 }

@@ -24,8 +24,8 @@ impl Api {
         let world = World::new(backend).await;
         let services = Services::new(world.db().clone(), world.clock.clone());
         Self {
+            schema: schema::build(&services, Arc::clone(&world.auth)),
             world,
-            schema: schema::build(&services),
         }
     }
 
@@ -34,7 +34,6 @@ impl Api {
         let (actor, origin) = caller;
         let request = Request::new(document)
             .variables(Variables::from_json(json!({ "input": input })))
-            .data(Arc::clone(&self.world.auth))
             .data(origin)
             .data(Caller {
                 actor: actor.clone(),

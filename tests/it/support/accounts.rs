@@ -211,7 +211,7 @@ impl World {
     }
 }
 
-async fn open(db: &Database, clock: &Clock, settings: AuthSettings) -> AuthService {
+pub async fn open(db: &Database, clock: &Clock, settings: AuthSettings) -> AuthService {
     AuthService::open(db.clone(), clock.clone(), settings)
         .await
         .unwrap()

@@ -25,7 +25,10 @@ impl Api {
         let database = TestDatabase::new(backend).await;
         let clock = Clock::fixed(super::accounts::morning());
         let services = Services::new(database.db().clone(), clock);
-        let schema = schema::build(&services);
+        let auth =
+            super::accounts::open(database.db(), &services.clock, super::accounts::settings())
+                .await;
+        let schema = schema::build(&services, std::sync::Arc::new(auth));
         Self {
             database,
             services,
