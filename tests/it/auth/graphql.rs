@@ -383,3 +383,69 @@ async fn every_root_field_of_the_accounts_has_a_policy() {
     let unlisted = kaitsu::api::policy::unlisted(&schema::sdl());
     assert_eq!(unlisted, Vec::<String>::new());
 }
+
+/// What has no description in the schema.
+fn undescribed(sdl: &str) -> Vec<String> {
+    use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+    let mut missing = Vec::new();
+    for definition in async_graphql::parser::parse_schema(sdl)
+        .unwrap()
+        .definitions
+    {
+        let TypeSystemDefinition::Type(definition) = definition else {
+            continue;
+        };
+        let name = definition.node.name.node.to_string();
+        let mut note = |described: bool, what: String| {
+            if !described {
+                missing.push(what);
+            }
+        };
+        let is_root = ["Query", "Mutation", "Subscription"].contains(&name.as_str());
+        note(
+            is_root || definition.node.description.is_some(),
+            name.clone(),
+        );
+        let fields = match definition.node.kind {
+            TypeKind::Object(object) => object.fields,
+            TypeKind::Interface(interface) => interface.fields,
+            TypeKind::InputObject(input) => {
+                for field in input.fields {
+                    let field = field.node;
+                    note(
+                        field.description.is_some(),
+                        format!("{name}.{}", field.name.node),
+                    );
+                }
+                continue;
+            }
+            TypeKind::Enum(kind) => {
+                for value in kind.values {
+                    let value = value.node;
+                    note(
+                        value.description.is_some(),
+                        format!("{name}.{}", value.value.node),
+                    );
+                }
+                continue;
+            }
+            TypeKind::Scalar | TypeKind::Union(_) => continue,
+        };
+        for field in fields {
+            let field = field.node;
+            let path = format!("{name}.{}", field.name.node);
+            for argument in field.arguments {
+                let argument = argument.node;
+                let path = format!("{path}({})", argument.name.node);
+                note(argument.description.is_some(), path);
+            }
+            note(field.description.is_some(), path);
+        }
+    }
+    missing
+}
+
+#[tokio::test]
+async fn everything_in_the_schema_is_described() {
+    assert_eq!(undescribed(&schema::sdl()), Vec::<String>::new());
+}
