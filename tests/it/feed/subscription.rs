@@ -61,10 +61,11 @@ impl Follower {
             actor: actor.clone(),
             request_id: "test".to_owned(),
         };
+        let refresh: Arc<dyn ActorRefresh> = Arc::<Rights>::clone(&rights);
         let request = Request::new(FOLLOW)
             .variables(Variables::from_json(json!({ "after": after })))
             .data(caller)
-            .data(Arc::clone(&rights) as Arc<dyn ActorRefresh>);
+            .data(refresh);
         let stream = schema.execute_stream(request).boxed();
         Self { stream, rights }
     }
