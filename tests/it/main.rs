@@ -8,12 +8,17 @@
 )]
 
 mod auth;
+mod background;
+mod backup;
+mod config;
 mod demo;
 mod figures;
 mod http_graphql;
 mod limits;
 mod mail;
+mod migrations;
 mod pipeline;
+mod server;
 mod support;
 mod toy;
 mod websocket;
