@@ -59,6 +59,9 @@ root_fields! {
     Facilities "facilities" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
+    Changes "changes" Query,
+    ChangeHead "changeHead" Query,
+    FollowChanges "changes" Subscription,
     SessionCreate "sessionCreate" Mutation,
     SessionRefresh "sessionRefresh" Mutation,
     SessionDelete "sessionDelete" Mutation,
@@ -105,20 +108,24 @@ impl RootField {
             | Self::Nodes
             | Self::Organisation
             | Self::PasswordChange
-            | Self::UserUpdate => Policy::LoggedIn,
+            | Self::UserUpdate
+            // Everyone may leave.
+            | Self::MemberRemove => Policy::LoggedIn,
             Self::AccountCodeIssue | Self::FacilityClaimSecretsExport => {
                 Policy::Needs(Permission::AccountsHelp)
             }
             // The first ADMIN of a new organisation is invited by whoever may create it.
             Self::MemberInvite => Policy::LoggedIn,
             Self::MemberUpdate
-            | Self::MemberRemove
             | Self::ServiceTokenCreate
             | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
             Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
-            Self::FacilityByCode | Self::FacilityByReference | Self::Facilities => {
-                Policy::Needs(Permission::FacilityRead)
-            }
+            Self::FacilityByCode
+            | Self::FacilityByReference
+            | Self::Facilities
+            | Self::Changes
+            | Self::ChangeHead
+            | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
             Self::FacilityRegister
             | Self::FacilitySucceed

@@ -47,6 +47,9 @@ pub enum StartError {
     /// Mail can't be sent as it is configured.
     #[error("mail can't be sent: {0}")]
     Mail(String),
+    /// Root fields of the API without a policy: a mistake of ours.
+    #[error("the API has fields without a policy: {}", .0.join(", "))]
+    NoPolicy(Vec<String>),
     /// The server or the signals failed.
     #[error(transparent)]
     Io(#[from] io::Error),

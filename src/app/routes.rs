@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Config, Services, StartError, gate::AccountGate};
 use crate::{
-    api::{ApiSchema, Checker, schema},
+    api::{ApiSchema, Checker, policy, schema},
     auth::AuthService,
     http::{self, Endpoint, RequestIds, Settings, SocketSettings},
 };
@@ -32,7 +32,7 @@ impl Routes {
     /// process's request ids from others.
     ///
     /// # Errors
-    /// When the schema can't be read back.
+    /// When a root field has no policy, or the schema can't be read back.
     pub fn open(
         config: &Config,
         services: &Services,
@@ -41,7 +41,12 @@ impl Routes {
         process: u32,
     ) -> Result<Self, StartError> {
         let schema = schema::build(services, Arc::clone(auth));
-        let checker = Checker::new(&schema.sdl(), config.limits.clone())?;
+        let sdl = schema.sdl();
+        let unlisted = policy::unlisted(&sdl);
+        if !unlisted.is_empty() {
+            return Err(StartError::NoPolicy(unlisted));
+        }
+        let checker = Checker::new(&sdl, config.limits.clone())?;
         let settings = Settings {
             socket: SocketSettings {
                 shutdown: closing.clone(),

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use super::Clock;
 use crate::db::Database;
 
-/// The database, the clock, and a bell for the background: cheap to clone.
+/// The database, the clock, and two bells: one for the background and one that it rings. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The database.
@@ -16,8 +16,8 @@ pub struct Services {
     pub clock: Clock,
     /// Rung after a write, so that it is numbered and folded soon.
     pub written: Arc<Notify>,
-    /// The number of the last settled change that this process knows of. The background moves it;
-    /// subscriptions wait on it.
+    /// The last settled change that this process knows of. Whoever learns of a later one sends it here
+    /// (`send_replace`), and readers of the change feed wake up; what they read comes from the database.
     pub settled: Arc<watch::Sender<i64>>,
 }
 

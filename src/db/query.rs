@@ -113,6 +113,31 @@ impl Query {
         }
     }
 
+    /// Appends a table of pairs of ids, with the columns `first_id` and `second_id`.
+    pub fn bind_id_pairs(&mut self, backend: Backend, pairs: &[(i64, i64)]) -> &mut Self {
+        match backend {
+            Backend::Postgres => {
+                let (first, second): (Vec<i64>, Vec<i64>) = pairs.iter().copied().unzip();
+                self.push("unnest(")
+                    .bind(first)
+                    .push("::bigint[], ")
+                    .bind(second)
+                    .push("::bigint[]) AS pairs (first_id, second_id)")
+            }
+            Backend::Sqlite => {
+                let list: Vec<String> = pairs
+                    .iter()
+                    .map(|(first, second)| format!("[{first},{second}]"))
+                    .collect();
+                self.push(
+                    "(SELECT value ->> 0 AS first_id, value ->> 1 AS second_id FROM json_each(",
+                )
+                .bind(format!("[{}]", list.join(",")))
+                .push(")) AS pairs")
+            }
+        }
+    }
+
     /// The number of values bound so far.
     pub fn bound(&self) -> usize {
         self.values.len()

@@ -3,7 +3,29 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Backend, Query};
+use super::{Backend, Column, Query, Table};
+
+/// PostgreSQL's column of grams.
+pub(super) const GRAMS: &str = "search_grams";
+
+/// SQLite's index, as a table.
+pub(super) const FTS: Table = Table {
+    name: "facility_search",
+    columns: &[("rowid", Column::Big), ("grams", Column::Text)],
+};
+
+/// While SQLite's index is loaded it gathers more in memory, and merges what it wrote only at the end.
+pub(super) const BEGIN_LOAD: &[&str] = &[
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('automerge', 0)",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 33554432)",
+];
+
+/// Merges, and goes back to how FTS5 works by default.
+pub(super) const END_LOAD: &[&str] = &[
+    "INSERT INTO facility_search (facility_search) VALUES ('optimize')",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('automerge', 4)",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 1048576)",
+];
 
 /// A gram as a word of the FTS5 table.
 fn word(gram: i32) -> String {
