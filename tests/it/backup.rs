@@ -150,7 +150,6 @@ async fn what_was_backed_up_is_restored_on_either_database(
     assert_eq!(write(&copy).await.content(), archive.content());
 
     // New rows are numbered after the restored ones, and restored ones are found.
-    let next = copy.number("SELECT 4 + count(*) * 0 FROM facility").await;
     let id: i64 = Query::new(
         "INSERT INTO facility (name, name_kana, postal_code, address, phone, search_text) \
          VALUES ('', '', '', '', '', '') RETURNING id",
@@ -158,7 +157,7 @@ async fn what_was_backed_up_is_restored_on_either_database(
     .scalar(copy.db().write())
     .await
     .unwrap();
-    assert_eq!(id, next);
+    assert_eq!(id, 4);
     let mut found = Query::new("SELECT count(*) FROM facility f WHERE ");
     search::push_match(&mut found, to, "f", &text::grams("みなと薬局"));
     assert_eq!(found.scalar::<i64>(copy.db().read()).await.unwrap(), 3);
@@ -328,25 +327,12 @@ async fn the_list_of_tables_is_that_of_the_schema(
              AND m.name <> 'seaql_migrations'"
         }
         Backend::Postgres => {
-            "SELECT c.table_name, c.column_name, c.data_type, COALESCE(k.ordinal_position, 0)::bigint \
+            "SELECT c.table_name::text, c.column_name::text, c.data_type::text, COALESCE(k.ordinal_position, 0)::bigint \
              FROM information_schema.columns c LEFT JOIN information_schema.key_column_usage k \
              ON k.table_schema = c.table_schema AND k.table_name = c.table_name \
              AND k.column_name = c.column_name WHERE c.table_schema = 'public' \
              AND c.table_name <> 'seaql_migrations' AND c.column_name <> 'search_grams'"
         }
-    };
-    let sql = format!(
-        "SELECT CAST(a AS TEXT), CAST(b AS TEXT), CAST(c AS TEXT), d FROM ({sql}) AS q (a, b, c, d)"
-    );
-    let sql = match backend {
-        // SQLite has no names for the columns of a subquery.
-        Backend::Sqlite => sql
-            .replace(
-                "SELECT CAST(a AS TEXT), CAST(b AS TEXT), CAST(c AS TEXT), d FROM (",
-                "",
-            )
-            .replace(") AS q (a, b, c, d)", ""),
-        Backend::Postgres => sql,
     };
     let rows = Query::new(sql).all(database.db().read()).await.unwrap();
     let mut live: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
