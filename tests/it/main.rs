@@ -8,6 +8,9 @@
 )]
 
 mod auth;
+mod background;
+mod backup;
+mod config;
 mod demo;
 mod feed;
 mod figures;
@@ -15,7 +18,9 @@ mod http_graphql;
 mod limits;
 mod load;
 mod mail;
+mod migrations;
 mod pipeline;
+mod server;
 mod support;
 mod toy;
 mod websocket;

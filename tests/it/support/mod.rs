@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod api;
 mod database;
+pub mod process;
 
 pub use database::TestDatabase;
