@@ -18,3 +18,4 @@ pub mod facility;
 pub mod figures;
 pub mod http;
 pub mod milestone;
+pub mod verify;

@@ -55,7 +55,7 @@ const UP: &[&str] = &[
         revoked_at {instant},
         revoked_because TEXT
     ) {strict}",
-    "CREATE INDEX session_user ON session (user_id)",
+    "CREATE INDEX session_of_user ON session (user_id)",
     "CREATE INDEX session_expires_at ON session (expires_at)",
     "CREATE TABLE refresh_token (
         token_hash {bytes} PRIMARY KEY,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -129,6 +129,22 @@ impl Database {
                 ..TransactionOptions::default()
             })
             .await
+    }
+
+    /// Begins to read everything as it is at one instant, however long that takes.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        if self.backend == Backend::Sqlite {
+            return self.reader.begin().await;
+        }
+        let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+        let transaction = self
+            .reader
+            .begin_with_config(Some(isolation), Some(access))
+            .await?;
+        Query::new("SELECT set_config('statement_timeout', '0', true), set_config('work_mem', '64MB', true)")
+            .one(&transaction)
+            .await?;
+        Ok(transaction)
     }
 
     /// Closes the pools after what is under way.

@@ -71,9 +71,8 @@ pub(super) fn of(
 
 fn voided_by(earlier: &[(ChangeId, Event)], void: &Event) -> Option<EventId> {
     let mut reached = earlier.iter().map(|(_, event)| event);
-    let voided = reached.find(|event| {
-        event.aspect == void.aspect && event.effective_on == void.effective_on
-    });
+    let voided = reached
+        .find(|event| event.aspect == void.aspect && event.effective_on == void.effective_on);
     voided.and_then(|event| event.id)
 }
 

@@ -67,7 +67,8 @@ impl Ledger {
     /// The changes that there are, numbered.
     pub(super) fn changes(&self) -> impl Iterator<Item = Change> + '_ {
         let used = self.used.iter().enumerate().filter(|(_, used)| **used);
-        used.zip(1_i64..).map(|((place, _), seq)| self.at(place, seq))
+        used.zip(1_i64..)
+            .map(|((place, _), seq)| self.at(place, seq))
     }
 
     fn at(&self, place: usize, seq: i64) -> Change {
@@ -82,7 +83,9 @@ impl Ledger {
         Change {
             id: ChangeId(i64::try_from(place).unwrap_or(0) + 1),
             seq,
-            recorder: recorder.checked_sub(1).map_or(Recorder::Fund, Recorder::Vendor),
+            recorder: recorder
+                .checked_sub(1)
+                .map_or(Recorder::Fund, Recorder::Vendor),
             recorded_at,
         }
     }
@@ -141,11 +144,17 @@ mod tests {
         let first = ledger.change(day("2020-08-06"), Recorder::Fund);
         assert_eq!(ledger.change(day("2021-01-04"), Recorder::Vendor(0)), noon);
         let changes: Vec<Change> = ledger.changes().collect();
-        let ids: Vec<_> = changes.iter().map(|change| (change.seq, change.id)).collect();
+        let ids: Vec<_> = changes
+            .iter()
+            .map(|change| (change.seq, change.id))
+            .collect();
         assert_eq!(ids, [(1, first), (2, fund), (3, noon), (4, late)]);
         assert!(changes.is_sorted_by(|one, other| one.settled_at() < other.recorded_at));
         assert_eq!(first, ChangeId(1));
-        assert_eq!(changes[1].recorded_at.to_rfc3339(), "2021-01-04T08:00:00+00:00");
+        assert_eq!(
+            changes[1].recorded_at.to_rfc3339(),
+            "2021-01-04T08:00:00+00:00"
+        );
         assert_eq!(changes[3].recorder, Recorder::Vendor(2));
     }
 }

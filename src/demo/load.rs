@@ -124,11 +124,36 @@ impl Organisations {
                 "社会保険診療報酬支払基金",
                 "シャカイホケンシンリョウホウシュウシハライキキン",
             ),
-            (11, Kind::Auditor, "全国導入監査室", "ゼンコクドウニュウカンサシツ"),
-            (12, Kind::SupportContractor, "ミナモ導入支援株式会社", "ミナモドウニュウシエン"),
-            (13, Kind::SupportContractor, "株式会社トモリ設定サービス", "トモリセッテイサービス"),
-            (14, Kind::Supplier, "カナエ情報機器株式会社", "カナエジョウホウキキ"),
-            (15, Kind::Supplier, "株式会社ヒヨリ通信機", "ヒヨリツウシンキ"),
+            (
+                11,
+                Kind::Auditor,
+                "全国導入監査室",
+                "ゼンコクドウニュウカンサシツ",
+            ),
+            (
+                12,
+                Kind::SupportContractor,
+                "ミナモ導入支援株式会社",
+                "ミナモドウニュウシエン",
+            ),
+            (
+                13,
+                Kind::SupportContractor,
+                "株式会社トモリ設定サービス",
+                "トモリセッテイサービス",
+            ),
+            (
+                14,
+                Kind::Supplier,
+                "カナエ情報機器株式会社",
+                "カナエジョウホウキキ",
+            ),
+            (
+                15,
+                Kind::Supplier,
+                "株式会社ヒヨリ通信機",
+                "ヒヨリツウシンキ",
+            ),
         ];
         let single = single
             .into_iter()
@@ -136,7 +161,12 @@ impl Organisations {
         let bureaus = Bureau::ALL.into_iter().zip(Self::FIRST_BUREAU..);
         let bureaus = bureaus.map(|(bureau, id)| {
             let names = (bureau.name_ja(), bureau.name_kana());
-            row(OrganisationId(id), Kind::RegionalBureau, names, Some(bureau))
+            row(
+                OrganisationId(id),
+                Kind::RegionalBureau,
+                names,
+                Some(bureau),
+            )
         });
         let vendors = nation.vendors().iter().enumerate();
         let vendors = vendors.map(|(place, vendor)| {
@@ -210,7 +240,9 @@ fn make(
     for (facility, id) in nation.facilities().zip(1_i64..) {
         maker.add(FacilityId(id), facility)?;
         if maker.batch.facilities.len() == BATCH
-            && batches.blocking_send(std::mem::take(&mut maker.batch)).is_err()
+            && batches
+                .blocking_send(std::mem::take(&mut maker.batch))
+                .is_err()
         {
             break;
         }
@@ -250,19 +282,27 @@ impl Maker {
 }
 
 fn impossible(facility: &DemoFacility, broken: &crate::milestone::Violation) -> DbErr {
-    DbErr::Custom(format!("the demo's {} breaks a rule: {broken:?}", facility.code))
+    DbErr::Custom(format!(
+        "the demo's {} breaks a rule: {broken:?}",
+        facility.code
+    ))
 }
 
 impl Batch {
     fn add(&mut self, id: FacilityId, facility: DemoFacility, replay: &Replay) {
         let present = [(facility.code, None)];
-        let past = facility.past_codes.iter().map(|(code, until)| (*code, Some(*until)));
+        let past = facility
+            .past_codes
+            .iter()
+            .map(|(code, until)| (*code, Some(*until)));
         let codes = past.chain(present);
         self.codes
             .extend(codes.map(|(code, until)| code_values(code, id, until)));
-        self.periods.extend(replay.periods().iter().map(|known| {
-            known_period_values(id, &known.period, known.added_by, known.removed_by)
-        }));
+        self.periods.extend(
+            replay.periods().iter().map(|known| {
+                known_period_values(id, &known.period, known.added_by, known.removed_by)
+            }),
+        );
         self.states.extend(replay.derived().map(|derived| {
             let code = facility.code.to_string();
             state_values(id, &code, replay.version(), &derived.current)
@@ -287,7 +327,10 @@ impl Made {
     async fn write(self, loader: &mut Loader, organisations: Organisations) -> Result<(), DbErr> {
         let changes = self.ledger.changes();
         loader
-            .write(&SETTLED_CHANGE, changes.map(|change| change.values(organisations)))
+            .write(
+                &SETTLED_CHANGE,
+                changes.map(|change| change.values(organisations)),
+            )
             .await?;
         let mut changes = self.ledger.changes().peekable();
         let mut sums = Sums::default();

@@ -40,7 +40,8 @@ impl Tally {
     }
 
     fn push(&mut self, change: ChangeId, day: NaiveDate, cell: &Cell, counts: Counts) {
-        self.deltas.push((change, LeanDelta::new(day, cell, counts)));
+        self.deltas
+            .push((change, LeanDelta::new(day, cell, counts)));
     }
 
     fn sum_up(&mut self) {

@@ -140,7 +140,13 @@ mod tests {
             rows(&replay),
             [
                 (Level::Open, text("2015-04-01"), text("-"), 1, Some(2)),
-                (Level::Open, text("2015-04-01"), text("2021-02-01"), 2, Some(3)),
+                (
+                    Level::Open,
+                    text("2015-04-01"),
+                    text("2021-02-01"),
+                    2,
+                    Some(3)
+                ),
                 (Level::Applied, text("2021-02-01"), text("-"), 2, Some(3)),
                 (Level::Open, text("2015-04-01"), text("2021-02-05"), 3, None),
                 (Level::Applied, text("2021-02-05"), text("-"), 3, None),

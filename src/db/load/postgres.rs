@@ -101,11 +101,7 @@ impl Copying {
             "COPY {} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})",
             table.name
         );
-        let mut copy = self
-            .transaction
-            .copy_in_raw(&sql)
-            .await
-            .map_err(failed)?;
+        let mut copy = self.transaction.copy_in_raw(&sql).await.map_err(failed)?;
         self.buffer.clear();
         self.buffer.extend_from_slice(HEADER);
         for (values, grams) in rows {
@@ -180,7 +176,10 @@ fn put_row(
     let fields = table.columns.len() + usize::from(grams.is_some());
     buffer.extend_from_slice(&i16::try_from(fields).unwrap_or(i16::MAX).to_be_bytes());
     if values.len() != table.columns.len() {
-        return Err(DbErr::Type(format!("a row of {} is too short or too long", table.name)));
+        return Err(DbErr::Type(format!(
+            "a row of {} is too short or too long",
+            table.name
+        )));
     }
     for ((_, column), value) in table.columns.iter().zip(values) {
         put_value(buffer, *column, value)?;
@@ -199,7 +198,10 @@ fn put_value(buffer: &mut Vec<u8>, column: Column, value: &Value) -> Result<(), 
         (Column::Bool, Value::Bool(Some(truth))) => put(buffer, &[u8::from(*truth)]),
         (Column::Date, Value::ChronoDate(Some(date))) => put(buffer, &days(*date).to_be_bytes()),
         (Column::Instant, Value::ChronoDateTimeUtc(Some(at))) => {
-            put(buffer, &(at.timestamp_micros() - FIRST_INSTANT).to_be_bytes());
+            put(
+                buffer,
+                &(at.timestamp_micros() - FIRST_INSTANT).to_be_bytes(),
+            );
         }
         (Column::Text, Value::String(Some(text))) => put(buffer, text.as_bytes()),
         (Column::Bytes, Value::Bytes(Some(bytes))) => put(buffer, bytes),
@@ -237,7 +239,11 @@ fn put_array(buffer: &mut Vec<u8>, numbers: &[i32]) {
     let dimensions = i32::from(!numbers.is_empty());
     let bounds = [length(numbers.len()), 1];
     let bounds = if numbers.is_empty() { &[][..] } else { &bounds };
-    let header: Vec<i32> = [dimensions, 0, INT4].iter().chain(bounds).copied().collect();
+    let header: Vec<i32> = [dimensions, 0, INT4]
+        .iter()
+        .chain(bounds)
+        .copied()
+        .collect();
     buffer.extend_from_slice(&length(4 * header.len() + 8 * numbers.len()).to_be_bytes());
     for number in header {
         buffer.extend_from_slice(&number.to_be_bytes());

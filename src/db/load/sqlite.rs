@@ -113,7 +113,8 @@ impl Inserting {
         }
         self.run("COMMIT".to_owned()).await?;
         // What the load wrote is in the log; from here it goes into the file, and the log is emptied.
-        self.run("PRAGMA wal_checkpoint(TRUNCATE)".to_owned()).await?;
+        self.run("PRAGMA wal_checkpoint(TRUNCATE)".to_owned())
+            .await?;
         self.connection.close().await.map_err(failed)
     }
 }
@@ -164,7 +165,10 @@ impl Batch {
 
     fn add(&mut self, table: &Table, values: Values) -> Result<(), DbErr> {
         if values.len() != self.columns {
-            return Err(DbErr::Type(format!("a row of {} is too short or too long", table.name)));
+            return Err(DbErr::Type(format!(
+                "a row of {} is too short or too long",
+                table.name
+            )));
         }
         for ((_, column), value) in table.columns.iter().zip(values) {
             bind(&mut self.arguments, *column, value)?;

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
-use super::{
-    Block, Cell, Counts, FIGURE_TOTAL, Grid, Series, StoredDelta, TOTAL_KEY, add_encoded,
-};
+use super::{Block, Cell, Counts, FIGURE_TOTAL, Grid, Series, StoredDelta, TOTAL_KEY, add_encoded};
 use crate::{
     app::civil_day,
     db::{DatabaseTransaction, DbErr, OrganisationId, Query, Row, Values},
@@ -159,6 +157,16 @@ impl Sums {
     pub fn add(&mut self, settled_at: DateTime<Utc>, delta: &StoredDelta) {
         let lean = LeanDelta::new(delta.effective_on, &delta.cell, delta.counts);
         self.deltas.push((civil_day(settled_at), lean));
+    }
+
+    /// How many deltas are summed.
+    pub fn len(&self) -> usize {
+        self.deltas.len()
+    }
+
+    /// Is there nothing to sum?
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
     }
 
     /// The next series and its deltas by day: the nation in every block, every vendor, every chain. `None`
@@ -375,16 +383,33 @@ mod tests {
             ("2021-01-31T16:00:00Z", delta("2020-12-01", 7, 9, 2)),
             ("2020-12-31T14:59:59Z", delta("2020-11-01", 0, 9, 1)),
         ]);
-        let of = |block| found.get(&Series { block, ..Series::NATION }).copied();
+        let of = |block| {
+            found
+                .get(&Series {
+                    block,
+                    ..Series::NATION
+                })
+                .copied()
+        };
         assert_eq!(of(Block::All), Some((2, 8)));
         assert_eq!(of(Block::Year(2020)), Some((1, 1)));
         assert_eq!(of(Block::Year(2021)), Some((1, 7)));
         assert_eq!(of(Block::Month(2021, 1)), Some((1, 5)));
-        assert_eq!(of(Block::Month(2021, 2)), Some((1, 2)), "16:00 UTC is the next day in Japan");
+        assert_eq!(
+            of(Block::Month(2021, 2)),
+            Some((1, 2)),
+            "16:00 UTC is the next day in Japan"
+        );
         assert_eq!(of(Block::Day(day("2021-02-01"))), Some((1, 2)));
         assert_eq!(found.get(&Series::of_vendor(None)), Some(&(1, 1)));
-        assert_eq!(found.get(&Series::of_vendor(Some(OrganisationId(7)))), Some(&(1, 7)));
-        assert_eq!(found.get(&Series::of_chain(OrganisationId(9))), Some(&(2, 3)));
+        assert_eq!(
+            found.get(&Series::of_vendor(Some(OrganisationId(7)))),
+            Some(&(1, 7))
+        );
+        assert_eq!(
+            found.get(&Series::of_chain(OrganisationId(9))),
+            Some(&(2, 3))
+        );
         assert_eq!(found.len(), 12, "and in no other: {found:?}");
     }
 
