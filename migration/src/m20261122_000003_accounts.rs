@@ -65,6 +65,7 @@ const UP: &[&str] = &[
         used_at {instant}
     ) {strict}",
     "CREATE INDEX refresh_token_session ON refresh_token (session_id)",
+    "CREATE INDEX refresh_token_expires_at ON refresh_token (expires_at)",
     "CREATE TABLE service_token (
         id {id},
         organisation_id {big} NOT NULL,
@@ -72,7 +73,7 @@ const UP: &[&str] = &[
         role {code} NOT NULL,
         permissions TEXT NOT NULL,
         token_hash {bytes} NOT NULL,
-        created_by {big} NOT NULL,
+        created_by {big},
         created_at {instant} NOT NULL,
         expires_at {instant} NOT NULL,
         revoked_at {instant},
@@ -97,21 +98,26 @@ const UP: &[&str] = &[
         used_at {instant}
     ) {strict}",
     "CREATE INDEX one_time_secret_hash ON one_time_secret (secret_hash)",
-    "CREATE INDEX one_time_secret_facility ON one_time_secret (facility_id)",
-    // Login attempts, by account and by address, in windows.
+    "CREATE INDEX one_time_secret_facility ON one_time_secret (facility_id) WHERE facility_id IS NOT NULL",
+    "CREATE INDEX one_time_secret_user ON one_time_secret (user_id) WHERE user_id IS NOT NULL",
+    "CREATE INDEX one_time_secret_email ON one_time_secret (email) WHERE email IS NOT NULL",
+    "CREATE INDEX one_time_secret_expires_at ON one_time_secret (expires_at)",
+    // Attempts at logging in and at guessing secrets, by account and by address, in windows.
     "CREATE TABLE login_throttle (
         bucket TEXT PRIMARY KEY,
-        failures {int} NOT NULL,
+        attempts {int} NOT NULL,
         window_ends_at {instant} NOT NULL
     ) {strict}",
-    // Ed25519 keys that sign access tokens. Not part of a backup.
+    "CREATE INDEX login_throttle_window_ends_at ON login_throttle (window_ends_at)",
+    // Ed25519 keys that sign access tokens. Not part of a backup. `verifies_until` is set when a key has
+    // a successor.
     "CREATE TABLE signing_key (
         kid TEXT PRIMARY KEY,
         private_key {bytes} NOT NULL,
         public_key {bytes} NOT NULL,
         created_at {instant} NOT NULL,
         signs_from {instant} NOT NULL,
-        verifies_until {instant} NOT NULL
+        verifies_until {instant}
     ) {strict}",
     // Mail accepted for sending, written in the transaction that wants it.
     "CREATE TABLE mail_outbox (
@@ -128,7 +134,9 @@ const UP: &[&str] = &[
         state {code} NOT NULL,
         finished_at {instant},
         last_error TEXT
-    ) {strict}; CREATE INDEX mail_outbox_due ON mail_outbox (state, not_before)",
+    ) {strict}",
+    "CREATE INDEX mail_outbox_due ON mail_outbox (not_before, id) WHERE finished_at IS NULL",
+    "CREATE INDEX mail_outbox_finished_at ON mail_outbox (finished_at)",
 ];
 
 const DOWN: &[&str] = &[

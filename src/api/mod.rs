@@ -6,8 +6,10 @@ pub mod context;
 pub mod error;
 pub mod node_id;
 pub mod page;
+pub mod policy;
 pub mod request;
 pub mod scalars;
+pub mod schema;
 pub mod user_error;
 
 pub use context::{Caller, WriteOptions};
@@ -16,4 +18,5 @@ pub use node_id::NodeId;
 pub use page::{Page, PageArguments};
 pub use request::{Checker, Cost, Limits, QueryError, TypeMap};
 pub use scalars::Date;
+pub use schema::{ApiSchema, sdl};
 pub use user_error::{UserError, UserErrorCode};

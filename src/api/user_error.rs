@@ -46,6 +46,34 @@ pub enum UserErrorCode {
     UnknownOrganisation,
     /// A text is too short, too long, or has characters that can't be stored.
     InvalidText,
+    /// Nothing was given where something is needed.
+    Missing,
+    /// Not among the values that are possible here.
+    OutOfRange,
+    /// Not an address that mail could be sent to.
+    InvalidEmail,
+    /// The password is too short, too long, too common, or is the address.
+    WeakPassword,
+    /// Unknown account, wrong password, or an account that is closed.
+    InvalidCredentials,
+    /// The present password is another one.
+    WrongPassword,
+    /// The login is over: log in again.
+    SessionEnded,
+    /// The link, code or letter is wrong, over or used.
+    SecretInvalid,
+    /// The address has an account: log in first, or give its password.
+    AccountExists,
+    /// Only a person can do this, not a system.
+    PersonNeeded,
+    /// The person is a member already.
+    AlreadyMember,
+    /// An organisation keeps at least one administrator.
+    LastAdministrator,
+    /// Too many attempts: wait.
+    Throttled,
+    /// Too many logins at once: try again in a moment.
+    Busy,
 }
 
 /// Why a write, or a row of one, was refused.

@@ -9,7 +9,11 @@ use std::sync::{
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
 
 /// Japan has no daylight saving time: the civil day is UTC+9 throughout.
-const JST_SECONDS: i32 = 9 * 3600;
+#[expect(
+    clippy::unwrap_used,
+    reason = "nine hours are a possible offset, known when this is compiled"
+)]
+pub const JST: FixedOffset = FixedOffset::east_opt(9 * 3600).unwrap();
 
 /// Tells the time, in production from the system and in tests from the test.
 #[derive(Clone, Debug)]
@@ -51,8 +55,5 @@ impl Clock {
 
 /// The civil day in Japan at an instant.
 pub fn civil_day(at: DateTime<Utc>) -> NaiveDate {
-    match FixedOffset::east_opt(JST_SECONDS) {
-        Some(jst) => at.with_timezone(&jst).date_naive(),
-        None => at.date_naive(),
-    }
+    at.with_timezone(&JST).date_naive()
 }

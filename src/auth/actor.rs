@@ -2,6 +2,7 @@
 //! memberships, and is handed to every use case; permissions follow from the kind of organisation and
 //! the role in it, by one table ([`allows`]).
 
+use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::scope::{Clause, Scope};
@@ -10,19 +11,21 @@ use crate::{
     facility::Bureau,
 };
 
-/// What an organisation is in the rollout. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// What an organisation is in the rollout.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrganisationKind {
-    /// システム事業者
+    /// A vendor (システム事業者).
     Vendor,
-    /// 導入支援業者
+    /// A support contractor (導入支援業者).
     SupportContractor,
     /// The ministry (厚生労働省).
     Ministry,
-    /// 地方厚生局
+    /// A regional bureau (地方厚生局).
     RegionalBureau,
-    /// 支払基金
+    /// The Payment Fund (支払基金).
     PaymentFund,
     /// A chain's head office.
     Chain,
@@ -69,8 +72,10 @@ impl OrganisationKind {
     }
 }
 
-/// What a member may do in the name of the organisation. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// What a member may do in the name of the organisation.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
     /// Reads.
@@ -100,8 +105,8 @@ impl Role {
     }
 }
 
-/// Something that can be permitted. Every root field of the API names one (`api/policy.rs`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Something that a membership or a service token may permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Permission {
     /// See facilities in scope, their history and their changes.
@@ -126,6 +131,45 @@ pub enum Permission {
     DirectoryRead,
 }
 
+impl Permission {
+    /// All permissions, in the order in which they are printed.
+    pub const ALL: [Self; 10] = [
+        Self::FacilityRead,
+        Self::RegistryWrite,
+        Self::ContactWrite,
+        Self::LinkWrite,
+        Self::MilestoneWrite,
+        Self::FiguresRead,
+        Self::MembersManage,
+        Self::AccountsHelp,
+        Self::OrganisationWrite,
+        Self::DirectoryRead,
+    ];
+
+    /// The name kept in the database and shown by the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FacilityRead => "FACILITY_READ",
+            Self::RegistryWrite => "REGISTRY_WRITE",
+            Self::ContactWrite => "CONTACT_WRITE",
+            Self::LinkWrite => "LINK_WRITE",
+            Self::MilestoneWrite => "MILESTONE_WRITE",
+            Self::FiguresRead => "FIGURES_READ",
+            Self::MembersManage => "MEMBERS_MANAGE",
+            Self::AccountsHelp => "ACCOUNTS_HELP",
+            Self::OrganisationWrite => "ORGANISATION_WRITE",
+            Self::DirectoryRead => "DIRECTORY_READ",
+        }
+    }
+
+    /// The permission of a stored name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|permission| permission.name() == name)
+    }
+}
+
 /// How the actor came to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -140,14 +184,31 @@ pub enum Identity {
 }
 
 /// The language of messages to this actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Language {
-    /// 日本語
+    /// Japanese (日本語).
     #[default]
     Ja,
-    /// English
+    /// English.
     En,
+}
+
+impl Language {
+    /// The code kept in the database.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Ja => 0,
+            Self::En => 1,
+        }
+    }
+
+    /// The language of a stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        [Self::Ja, Self::En]
+            .into_iter()
+            .find(|language| language.code() == code)
+    }
 }
 
 /// One membership, as it stands now.
@@ -235,6 +296,30 @@ impl Actor {
             .iter()
             .find(|grant| allows(grant.kind, grant.role, permission))
             .map(|grant| grant.organisation)
+    }
+
+    /// May the actor do this in the name of this organisation?
+    pub fn may_in(&self, organisation: OrganisationId, permission: Permission) -> bool {
+        self.identity == Identity::System
+            || (self.token_allows(permission)
+                && self.grants.iter().any(|grant| {
+                    grant.organisation == organisation && allows(grant.kind, grant.role, permission)
+                }))
+    }
+
+    /// Is the actor a member of this organisation, in whatever role?
+    pub fn belongs_to(&self, organisation: OrganisationId) -> bool {
+        self.grants
+            .iter()
+            .any(|grant| grant.organisation == organisation)
+    }
+
+    /// The person, if the actor is one.
+    pub fn user(&self) -> Option<UserId> {
+        match self.identity {
+            Identity::User(user) => Some(user),
+            _ => None,
+        }
     }
 
     fn token_allows(&self, permission: Permission) -> bool {

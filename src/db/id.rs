@@ -41,3 +41,7 @@ id_type!(
     /// A row of `facility_event`.
     EventId
 );
+id_type!(
+    /// A row of `session`: one login and the tokens that came from it.
+    SessionId
+);

@@ -2,10 +2,9 @@
 //! PostgreSQL takes many rows as one array for each column, which it plans once whatever their number;
 //! SQLite takes them as a list of values.
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, Value,
-    sea_query::{ArrayType, ValueType},
-};
+use std::fmt::Write;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 
 use super::{Query, Row};
 
@@ -145,8 +144,12 @@ impl Table {
             columns.into_iter().zip(self.columns.iter()).enumerate()
         {
             query.push(if position > 0 { ", " } else { "" });
-            query.bind(Value::Array(column.array_type(), Some(Box::new(values))));
-            query.push("::").push(column.postgres_name()).push("[]");
+            // As text: arrays of values can't hold nulls on their way through sea-query.
+            query.push("CAST(").bind(array_literal(&values));
+            query
+                .push("::text AS ")
+                .push(column.postgres_name())
+                .push("[])");
         }
         query.push(")").push(tail);
         run(connection, query, tail).await
@@ -218,17 +221,50 @@ impl Column {
             Self::Bytes => "bytea",
         }
     }
+}
 
-    fn array_type(self) -> ArrayType {
-        match self {
-            Self::Big => i64::array_type(),
-            Self::Int => i32::array_type(),
-            Self::Code => i16::array_type(),
-            Self::Bool => bool::array_type(),
-            Self::Date => chrono::NaiveDate::array_type(),
-            Self::Instant => chrono::DateTime::<chrono::Utc>::array_type(),
-            Self::Text => String::array_type(),
-            Self::Bytes => Vec::<u8>::array_type(),
+/// PostgreSQL's text form of an array.
+fn array_literal(values: &[Value]) -> String {
+    let mut literal = String::with_capacity(values.len() * 8 + 2);
+    literal.push('{');
+    for (position, value) in values.iter().enumerate() {
+        if position > 0 {
+            literal.push(',');
         }
+        push_element(&mut literal, value);
     }
+    literal.push('}');
+    literal
+}
+
+fn push_element(literal: &mut String, value: &Value) {
+    // Writing to a string can't fail.
+    let _ = match value {
+        Value::BigInt(Some(number)) => write!(literal, "{number}"),
+        Value::Int(Some(number)) => write!(literal, "{number}"),
+        Value::SmallInt(Some(number)) => write!(literal, "{number}"),
+        Value::Bool(Some(truth)) => write!(literal, "{truth}"),
+        Value::ChronoDate(Some(day)) => write!(literal, "{day}"),
+        Value::ChronoDateTimeUtc(Some(at)) => write!(literal, "\"{}\"", at.to_rfc3339()),
+        Value::String(Some(text)) => {
+            literal.push('"');
+            for c in text.chars() {
+                if matches!(c, '"' | '\\') {
+                    literal.push('\\');
+                }
+                literal.push(c);
+            }
+            literal.push('"');
+            Ok(())
+        }
+        Value::Bytes(Some(bytes)) => {
+            literal.push_str("\"\\\\x");
+            let written = bytes
+                .iter()
+                .try_for_each(|byte| write!(literal, "{byte:02x}"));
+            literal.push('"');
+            written
+        }
+        _ => write!(literal, "NULL"),
+    };
 }

@@ -439,6 +439,7 @@ pub async fn timelines(
     Ok(timelines)
 }
 
-fn read_source(code: i16) -> Result<Source, DbErr> {
+/// Reads a source's code.
+pub fn read_source(code: i16) -> Result<Source, DbErr> {
     Source::from_code(code).ok_or_else(|| DbErr::Type(format!("no source has the code {code}")))
 }

@@ -19,13 +19,19 @@ use crate::{
 };
 
 /// Verifies all facilities.
-pub async fn verify(snapshot: &DatabaseTransaction, report: &mut Report) -> Result<(), DbErr> {
+pub async fn verify(
+    snapshot: &DatabaseTransaction,
+    report: &mut Report,
+    progress: impl Fn(u64),
+) -> Result<(), DbErr> {
     let mut range = Range::next(snapshot, None).await?;
     while let Some(some) = range {
-        for (id, stored) in some.read(snapshot).await? {
+        let facilities = some.read(snapshot).await?;
+        progress(u64::try_from(facilities.len()).unwrap_or(0));
+        for (id, stored) in &facilities {
             let mut subject = Subject {
-                id: FacilityId(id),
-                stored: &stored,
+                id: FacilityId(*id),
+                stored,
                 report,
             };
             subject.verify();

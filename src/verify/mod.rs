@@ -12,11 +12,12 @@ pub use report::{Checked, Difference, Report};
 
 use crate::db::{Database, DbErr};
 
-/// Recounts everything. What can't even be read is an error; what is wrong is in the report.
-pub async fn verify(database: &Database) -> Result<Report, DbErr> {
-    let snapshot = database.snapshot().await?;
+/// Recounts everything. `progress` is told whenever some more facilities are done. What can't even be read
+/// is an error; what is wrong is in the report.
+pub async fn verify(database: &Database, progress: impl Fn(u64)) -> Result<Report, DbErr> {
+    let snapshot = database.begin_snapshot().await?;
     let mut report = Report::default();
-    facilities::verify(&snapshot, &mut report).await?;
+    facilities::verify(&snapshot, &mut report, progress).await?;
     figures::verify(&snapshot, &mut report).await?;
     snapshot.rollback().await?;
     Ok(report)

@@ -55,6 +55,27 @@ impl Report {
         self.difference_count == 0
     }
 
+    /// How much was looked at and how many differences there are, in one line.
+    pub fn summary(&self) -> String {
+        let Checked {
+            facilities,
+            events,
+            periods,
+            deltas,
+            totals,
+        } = self.checked;
+        let differences = match self.difference_count {
+            0 => "no difference".to_owned(),
+            1 => "1 difference".to_owned(),
+            count if self.differences.len() < MOST_LISTED => format!("{count} differences"),
+            count => format!("{count} differences, of which the first are listed"),
+        };
+        format!(
+            "{facilities} facilities, {events} events, {periods} periods, {deltas} deltas, {totals} totals: \
+             {differences}"
+        )
+    }
+
     /// Adds a difference.
     pub(super) fn differs(
         &mut self,
@@ -82,26 +103,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Checked {
-            facilities,
-            events,
-            periods,
-            deltas,
-            totals,
-        } = self.checked;
-        writeln!(
-            f,
-            "{facilities} facilities, {events} events, {periods} periods, {deltas} deltas, {totals} totals"
-        )?;
         for difference in &self.differences {
             writeln!(f, "{difference}")?;
         }
-        match self.difference_count {
-            0 => write!(f, "no difference"),
-            1 => write!(f, "1 difference"),
-            count if self.differences.len() < MOST_LISTED => write!(f, "{count} differences"),
-            count => write!(f, "{count} differences, of which the first are listed"),
-        }
+        f.write_str(&self.summary())
     }
 }
 

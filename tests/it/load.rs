@@ -50,7 +50,7 @@ async fn loaded(backend: Backend) -> TestDatabase {
 }
 
 async fn report(database: &TestDatabase) -> Report {
-    verify(database.db()).await.unwrap()
+    verify(database.db(), |_| ()).await.unwrap()
 }
 
 #[rstest]
@@ -362,7 +362,7 @@ const DAMAGES: &[Damage] = &[
     ),
     damage(
         "facility_event",
-        "facility_id = 108 AND aspect = 20",
+        "facility_id = 108",
         "UPDATE facility_event SET aspect = 99",
         ("facility_event", "facility 108"),
     ),

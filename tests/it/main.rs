@@ -7,11 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
-#[cfg(test)]
+mod auth;
 mod demo;
+mod feed;
+mod figures;
 mod http_graphql;
 mod limits;
 mod load;
+mod mail;
+mod pipeline;
 mod support;
 mod toy;
 mod websocket;

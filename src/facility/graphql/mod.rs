@@ -7,8 +7,11 @@ mod types;
 
 pub use mutation::FacilityMutation;
 pub use names::PrefectureName;
-pub use query::{FacilityQuery, FacilityReference, organisation_id, resolve, within_bureaus};
+pub use query::{
+    FacilityConnection, FacilityQuery, FacilityReference, ListTotal, organisation_id, resolve,
+    within_bureaus,
+};
 pub use types::{
-    BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, event_ids, facilities_by_id,
-    facility, facility_payload, user_errors,
+    ActorKind, BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, TimelineEntry,
+    event_ids, facilities_by_id, facility, facility_payload, summary, timeline_entry, user_errors,
 };

@@ -111,6 +111,16 @@ pub struct ListTotal {
     total_count_is_exact: bool,
 }
 
+impl ListTotal {
+    /// A count that is known exactly.
+    pub fn exact(total_count: i64) -> Self {
+        Self {
+            total_count,
+            total_count_is_exact: true,
+        }
+    }
+}
+
 /// A page of facilities.
 pub type FacilityConnection = Connection<String, Facility, ListTotal>;
 

@@ -211,10 +211,10 @@ pub async fn differing(
         push_conditions(&mut query, &Filter::default(), scope);
     }
     query.push(
-        ") SELECT one.kind IS NOT NULL, COALESCE(one.kind, 0), COALESCE(one.prefecture, 1), \
-         COALESCE(one.vendor_id, 0), COALESCE(one.chain_id, 0), COALESCE(one.level, 0), \
-         two.kind IS NOT NULL, COALESCE(two.kind, 0), COALESCE(two.prefecture, 1), \
-         COALESCE(two.vendor_id, 0), COALESCE(two.chain_id, 0), COALESCE(two.level, 0) \
+        ") SELECT one.kind IS NOT NULL, COALESCE(one.kind, CAST(0 AS SMALLINT)), COALESCE(one.prefecture, CAST(1 AS SMALLINT)), \
+         COALESCE(one.vendor_id, 0), COALESCE(one.chain_id, 0), COALESCE(one.level, CAST(0 AS SMALLINT)), \
+         two.kind IS NOT NULL, COALESCE(two.kind, CAST(0 AS SMALLINT)), COALESCE(two.prefecture, CAST(1 AS SMALLINT)), \
+         COALESCE(two.vendor_id, 0), COALESCE(two.chain_id, 0), COALESCE(two.level, CAST(0 AS SMALLINT)) \
          FROM one FULL JOIN two ON two.facility_id = one.facility_id \
          WHERE one.kind IS NULL OR two.kind IS NULL OR one.kind <> two.kind \
          OR one.prefecture <> two.prefecture OR one.vendor_id <> two.vendor_id \

@@ -1,5 +1,7 @@
 //! Reading totals: the folded rows and what is not folded yet, in one statement and so in one snapshot.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{ANY, Block, DELTA_COLUMNS, Series, StoredDelta, add_encoded, read_delta};
@@ -11,7 +13,9 @@ use crate::{
 
 /// The changes that are committed and not folded yet, and what they add up to a day.
 const UNFOLDED: &str = "FROM change c JOIN figure_delta d ON d.change_id = c.id";
-const NO_DELTA: &str = "NULL, 0, 0, 0, 0, 0, 0, 0, 0";
+/// The columns of a delta in a row that is a folded total, of the types that PostgreSQL insists on.
+const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
+                        CAST(0 AS BIGINT), 0, 0, 0, 0";
 
 /// The counts of a series as of a day, with everything that is committed.
 pub async fn grid(
@@ -59,19 +63,51 @@ pub async fn grid(
     Ok(grid)
 }
 
-/// The counts of every vendor (or chain) as of a day. Those with none at all are left out.
-pub async fn grids_by(
+/// The counts of every vendor as of a day; `None` stands for facilities that engage none.
+pub async fn grids_by_vendor(
+    connection: &impl ConnectionTrait,
+    as_of: NaiveDate,
+) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
+    let mut grids = grids_by(connection, Member::Vendor, as_of).await?;
+    grids.remove(&ANY);
+    Ok(grids
+        .into_iter()
+        .map(|(id, grid)| ((id > 0).then_some(OrganisationId(id)), grid))
+        .collect())
+}
+
+/// The counts of every chain as of a day; `None` stands for facilities that belong to none, which are
+/// the nation less the chains.
+pub async fn grids_by_chain(
+    connection: &impl ConnectionTrait,
+    as_of: NaiveDate,
+) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
+    let mut grids = grids_by(connection, Member::Chain, as_of).await?;
+    let mut none = grids.remove(&ANY).unwrap_or_default();
+    grids.remove(&0);
+    for chain in grids.values() {
+        none.subtract_grid(chain);
+    }
+    Ok(grids
+        .into_iter()
+        .map(|(id, grid)| (Some(OrganisationId(id)), grid))
+        .chain([(None, none)])
+        .collect())
+}
+
+/// The counts of every member of a dimension, and of [`ANY`], in one snapshot.
+async fn grids_by(
     connection: &impl ConnectionTrait,
     dimension: Member,
     as_of: NaiveDate,
-) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
+) -> Result<BTreeMap<i64, Grid>, DbErr> {
     let (level, start) = Block::All.key();
     let (member, other) = dimension.columns();
     let mut query = Query::with(
         format!(
             "SELECT t.{member}, t.counts, {NO_DELTA} FROM figure_total t JOIN (SELECT {member}, \
              max(effective_on) AS effective_on FROM figure_total WHERE block_level = $1 AND block_start = $2 \
-             AND {member} <> $3 AND {other} = $3 AND effective_on <= $4 GROUP BY {member}) AS last \
+             AND {other} = $3 AND effective_on <= $4 GROUP BY {member}) AS last \
              ON last.{member} = t.{member} AND last.effective_on = t.effective_on \
              WHERE t.block_level = $1 AND t.block_start = $2 AND t.{other} = $3"
         ),
@@ -81,41 +117,21 @@ pub async fn grids_by(
         "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
         "c.seq IS NULL",
     ] {
-        query
-            .push(" UNION ALL SELECT d.")
-            .push(member)
-            .push(", NULL, ");
-        query.push(DELTA_COLUMNS).push(" ").push(UNFOLDED);
-        query.push(" WHERE ").push(unfolded);
+        query.push(" UNION ALL SELECT d.").push(member);
+        query.push(", NULL, ").push(DELTA_COLUMNS).push(" ");
+        query.push(UNFOLDED).push(" WHERE ").push(unfolded);
         query.push(" AND d.effective_on <= $4");
     }
-    let mut grids: std::collections::BTreeMap<i64, Grid> = std::collections::BTreeMap::new();
+    let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
     for row in query.all(connection).await? {
         let mut row = Row::new(&row);
-        let member: i64 = row.take()?;
-        add_row(grids.entry(member).or_default(), &mut row)?;
-    }
-    Ok(grids
-        .into_iter()
-        .filter(|(id, _)| *id > 0 || dimension == Member::Vendor)
-        .map(|(id, grid)| ((id > 0).then_some(OrganisationId(id)), grid))
-        .collect())
-}
-
-/// The nation's counts as of a day, and those of every chain, in one snapshot.
-pub async fn grids_by_chain(
-    connection: &impl ConnectionTrait,
-    as_of: NaiveDate,
-) -> Result<(Grid, Vec<(OrganisationId, Grid)>), DbErr> {
-    let mut nation = Grid::default();
-    let mut chains = Vec::new();
-    for (member, grid) in grids_by(connection, Member::Chain, as_of).await? {
-        match member {
-            Some(chain) => chains.push((chain, grid)),
-            None => nation = grid,
+        let id: i64 = row.take()?;
+        add_row(grids.entry(id).or_default(), &mut row.clone())?;
+        if row.clone().take::<Option<Vec<u8>>>()?.is_none() {
+            add_row(grids.entry(ANY).or_default(), &mut row)?;
         }
     }
-    Ok((nation, chains))
+    Ok(grids)
 }
 
 /// A dimension whose members are organisations.

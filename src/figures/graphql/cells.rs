@@ -1,11 +1,5 @@
 //! One group's counts, and what they open into.
 
-use async_graphql::{
-    Context, Enum, Object, SimpleObject,
-    connection::{Connection, Edge, EmptyFields},
-};
-use chrono::NaiveDate;
-
 use super::query::RolloutFigures;
 use crate::{
     api::{
@@ -15,16 +9,22 @@ use crate::{
         page::Fingerprint,
     },
     auth::{OrganisationName, Permission, organisation_names},
-    change::Known,
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
-        graphql::{Facility, OrganisationSummary, PrefectureName, Selected, facilities_by_id},
+        graphql::{
+            FacilityConnection, ListTotal, OrganisationSummary, PrefectureName, Selected,
+            facilities_by_id,
+        },
     },
     figures::{
         Counts, Level,
         service::{Difference, Group, Question, open},
     },
+};
+use async_graphql::{
+    Context, Enum, Object, SimpleObject,
+    connection::{Connection, Edge},
 };
 
 /// One of the four nested counts.
@@ -101,14 +101,6 @@ impl From<Difference> for FigureDifference {
     }
 }
 
-/// The earlier side of a comparison.
-#[derive(Clone, Copy, Debug)]
-pub struct Side {
-    pub as_of: NaiveDate,
-    pub known: Known,
-    pub counts: Counts,
-}
-
 /// Counts open into facilities only if there are at most this many of them.
 const MOST_OPENED: usize = 10;
 
@@ -117,7 +109,8 @@ pub struct FigureCell<'a> {
     pub figures: &'a RolloutFigures,
     pub group: Group,
     pub counts: Counts,
-    pub earlier: Option<Side>,
+    /// The counts of the earlier side.
+    pub earlier: Option<Counts>,
 }
 
 #[Object]
@@ -185,7 +178,7 @@ impl FigureCell<'_> {
     /// The counts less those of the earlier side; null without `compareWith`.
     async fn increase(&self) -> Option<FigureIncrease> {
         self.earlier.map(|earlier| {
-            let increase = self.counts - earlier.counts;
+            let increase = self.counts - earlier;
             FigureIncrease {
                 all: increase.all,
                 applied: increase.applied,
@@ -208,7 +201,7 @@ impl FigureCell<'_> {
         Ok(Some(movements.split(&question.filter, level.into()).into()))
     }
 
-    /// The facilities behind a count, as far as you can see them today. Group and filter so that there
+    /// The facilities behind a count, as far as you can see them today; `totalCount` is the count. Group and filter so that there
     /// are at most ten counts to open.
     async fn facilities(
         &self,
@@ -216,7 +209,7 @@ impl FigureCell<'_> {
         #[graphql(desc = "Which count.")] level: FigureLevel,
         #[graphql(desc = "How many; at most 100.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to begin.")] after: Option<String>,
-    ) -> ApiResult<Connection<String, Facility, EmptyFields>> {
+    ) -> ApiResult<FacilityConnection> {
         if self.figures.answer.len() > MOST_OPENED && self.group != Group::default() {
             return Err(ApiError::bad_input(
                 "TOO_MANY_GROUPS",
@@ -229,7 +222,8 @@ impl FigureCell<'_> {
             first,
             ..PageArguments::default()
         };
-        open_page(context, &question, level.into(), &arguments).await
+        let total = ListTotal::exact(self.counts.at(level.into()));
+        open_page(context, &question, level.into(), &arguments, total).await
     }
 }
 
@@ -238,7 +232,8 @@ async fn open_page(
     question: &Question,
     level: Level,
     arguments: &PageArguments,
-) -> ApiResult<Connection<String, Facility, EmptyFields>> {
+    total: ListTotal,
+) -> ApiResult<FacilityConnection> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
     let list = Fingerprint::of(&(question, level));
@@ -253,7 +248,7 @@ async fn open_page(
     selected.merge(Selected::of(&ahead.field("edges").field("node")));
     let scope = actor.scope(Permission::FacilityRead);
     let mut facilities = facilities_by_id(database, &scope, &ids, selected).await?;
-    let mut connection = Connection::new(after.is_some(), more);
+    let mut connection = Connection::with_additional_fields(after.is_some(), more, total);
     connection.edges = ids
         .into_iter()
         .filter_map(|id| {

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Months, NaiveDate, Utc};
 use tokio::sync::OnceCell;
 
-use super::cells::{FigureCell, FigureLevel, Side};
+use super::cells::{FigureCell, FigureLevel};
 use crate::{
     api::{
         ApiError, ApiResult, Date,
@@ -218,11 +218,7 @@ impl RolloutFigures {
             figures: self,
             group,
             counts: count(&self.answer),
-            earlier: self.earlier.as_ref().map(|(as_of, known, answer)| Side {
-                as_of: *as_of,
-                known: *known,
-                counts: count(answer),
-            }),
+            earlier: self.earlier.as_ref().map(|(.., answer)| count(answer)),
         }
     }
 }

@@ -146,20 +146,14 @@ pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Res
             add_grid(&mut answer, &question, None, None, &grid);
         }
         Source::Members(Member::Vendor) => {
-            let grids = totals::grids_by(database.read(), Member::Vendor, question.as_of).await?;
-            for (vendor, grid) in grids {
+            for (vendor, grid) in totals::grids_by_vendor(database.read(), question.as_of).await? {
                 add_grid(&mut answer, &question, vendor, None, &grid);
             }
         }
         Source::Members(Member::Chain) => {
-            // Two statements see two moments: a store that joins between them would count twice or not at
-            // all, so what belongs to no chain is read in the same one.
-            let (mut none, grids) = totals::grids_by_chain(database.read(), question.as_of).await?;
-            for (chain, grid) in grids {
-                none.subtract_grid(&grid);
-                add_grid(&mut answer, &question, None, Some(chain), &grid);
+            for (chain, grid) in totals::grids_by_chain(database.read(), question.as_of).await? {
+                add_grid(&mut answer, &question, None, chain, &grid);
             }
-            add_grid(&mut answer, &question, None, None, &none);
         }
         Source::Rows => {
             let cells = rows::count(

@@ -61,7 +61,10 @@ impl TestDatabase {
 
     /// The number that a query answers.
     pub async fn number(&self, sql: &str) -> i64 {
-        Query::new(sql).scalar(self.database.read()).await.unwrap()
+        Query::new(format!("SELECT CAST(({sql}) AS BIGINT)"))
+            .scalar(self.database.read())
+            .await
+            .unwrap()
     }
 
     /// The text that a query answers.

@@ -1,0 +1,211 @@
+//! Who may call which root field. The match in [`RootField::policy`] is exhaustive, so a field without a
+//! policy does not compile; a field that is in the schema but not here is refused by [`check`], and the
+//! server does not start with one ([`unlisted`]).
+
+use async_graphql::parser::types::OperationType;
+
+use crate::auth::{Actor, Identity, Permission};
+
+/// What a root field asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Anyone, without an account too.
+    Public,
+    /// Anyone who is logged in.
+    LoggedIn,
+    /// Someone with this permission in some organisation; rows are then decided by the scope.
+    Needs(Permission),
+}
+
+macro_rules! root_fields {
+    ($($field:ident $name:literal $operation:ident),+ $(,)?) => {
+        /// Every root field of the API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum RootField {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                $field,
+            )+
+        }
+
+        impl RootField {
+            /// All root fields.
+            pub const ALL: &[Self] = &[$(Self::$field),+];
+
+            /// The field's name in the schema.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$field => $name,)+
+                }
+            }
+
+            /// The root that it stands at.
+            pub fn operation(self) -> OperationType {
+                match self {
+                    $(Self::$field => OperationType::$operation,)+
+                }
+            }
+        }
+    };
+}
+
+root_fields! {
+    Node "node" Query,
+    Nodes "nodes" Query,
+    Viewer "viewer" Query,
+    Organisation "organisation" Query,
+    FacilityByCode "facilityByCode" Query,
+    FacilityByReference "facilityByReference" Query,
+    Facilities "facilities" Query,
+    RolloutFigures "rolloutFigures" Query,
+    RolloutSeries "rolloutSeries" Query,
+    Changes "changes" Query,
+    ChangeHead "changeHead" Query,
+    FollowChanges "changes" Subscription,
+    SessionCreate "sessionCreate" Mutation,
+    SessionRefresh "sessionRefresh" Mutation,
+    SessionDelete "sessionDelete" Mutation,
+    PasswordChange "passwordChange" Mutation,
+    PasswordResetRequest "passwordResetRequest" Mutation,
+    PasswordReset "passwordReset" Mutation,
+    AccountCodeIssue "accountCodeIssue" Mutation,
+    MemberInvite "memberInvite" Mutation,
+    InvitationAccept "invitationAccept" Mutation,
+    MemberUpdate "memberUpdate" Mutation,
+    MemberRemove "memberRemove" Mutation,
+    UserUpdate "userUpdate" Mutation,
+    OrganisationCreate "organisationCreate" Mutation,
+    FacilityClaimSecretsExport "facilityClaimSecretsExport" Mutation,
+    FacilityAccountClaim "facilityAccountClaim" Mutation,
+    ServiceTokenCreate "serviceTokenCreate" Mutation,
+    ServiceTokenRevoke "serviceTokenRevoke" Mutation,
+    FacilityRegister "facilityRegister" Mutation,
+    FacilityUpdate "facilityUpdate" Mutation,
+    FacilitySucceed "facilitySucceed" Mutation,
+    FacilityClose "facilityClose" Mutation,
+    FacilityReclassify "facilityReclassify" Mutation,
+    FacilityLink "facilityLink" Mutation,
+    MilestoneRecord "milestoneRecord" Mutation,
+    MilestonePlan "milestonePlan" Mutation,
+    MilestoneWithdraw "milestoneWithdraw" Mutation,
+    MilestoneCorrect "milestoneCorrect" Mutation,
+    MilestoneBulkRecord "milestoneBulkRecord" Mutation,
+}
+
+impl RootField {
+    /// What it asks of its caller.
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::SessionCreate
+            | Self::SessionRefresh
+            | Self::SessionDelete
+            | Self::PasswordResetRequest
+            | Self::PasswordReset
+            | Self::InvitationAccept
+            | Self::FacilityAccountClaim => Policy::Public,
+            Self::Viewer => Policy::Public,
+            Self::Node
+            | Self::Nodes
+            | Self::Organisation
+            | Self::PasswordChange
+            | Self::UserUpdate => Policy::LoggedIn,
+            Self::AccountCodeIssue | Self::FacilityClaimSecretsExport => {
+                Policy::Needs(Permission::AccountsHelp)
+            }
+            // The first ADMIN of a new organisation is invited by whoever may create it.
+            Self::MemberInvite => Policy::LoggedIn,
+            Self::MemberUpdate
+            | Self::MemberRemove
+            | Self::ServiceTokenCreate
+            | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
+            Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
+            Self::FacilityByCode
+            | Self::FacilityByReference
+            | Self::Facilities
+            | Self::Changes
+            | Self::ChangeHead
+            | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
+            Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
+            Self::FacilityRegister
+            | Self::FacilitySucceed
+            | Self::FacilityClose
+            | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
+            Self::FacilityUpdate => Policy::Needs(Permission::ContactWrite),
+            Self::FacilityLink => Policy::Needs(Permission::LinkWrite),
+            Self::MilestoneRecord
+            | Self::MilestonePlan
+            | Self::MilestoneWithdraw
+            | Self::MilestoneCorrect
+            | Self::MilestoneBulkRecord => Policy::Needs(Permission::MilestoneWrite),
+        }
+    }
+
+    /// The root field of this name.
+    pub fn named(operation: OperationType, name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|field| field.operation() == operation && field.name() == name)
+    }
+}
+
+/// Why a caller may not call a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Log in first.
+    Unauthenticated,
+    /// Not with these memberships.
+    Forbidden,
+}
+
+/// May the actor call all these root fields? Introspection is open to everyone: the schema is published.
+pub fn check(actor: &Actor, operation: OperationType, fields: &[String]) -> Result<(), Denial> {
+    fields
+        .iter()
+        .filter(|name| !name.starts_with("__"))
+        .try_for_each(|name| {
+            let policy = RootField::named(operation, name).map(RootField::policy);
+            check_one(actor, policy)
+        })
+}
+
+fn check_one(actor: &Actor, policy: Option<Policy>) -> Result<(), Denial> {
+    let anonymous = actor.identity == Identity::Anonymous;
+    match policy {
+        Some(Policy::Public) => Ok(()),
+        Some(Policy::LoggedIn) if !anonymous => Ok(()),
+        Some(Policy::Needs(permission)) if !anonymous && actor.may(permission) => Ok(()),
+        _ if anonymous => Err(Denial::Unauthenticated),
+        _ => Err(Denial::Forbidden),
+    }
+}
+
+/// The root fields of a schema, by its SDL, that have no policy.
+pub fn unlisted(sdl: &str) -> Vec<String> {
+    let Ok(document) = async_graphql::parser::parse_schema(sdl) else {
+        return vec!["the schema can't be read".to_owned()];
+    };
+    let mut unlisted = Vec::new();
+    for definition in document.definitions {
+        use async_graphql::parser::types::{TypeKind, TypeSystemDefinition as Definition};
+        let Definition::Type(definition) = definition else {
+            continue;
+        };
+        let operation = match definition.node.name.node.as_str() {
+            "Query" => OperationType::Query,
+            "Mutation" => OperationType::Mutation,
+            "Subscription" => OperationType::Subscription,
+            _ => continue,
+        };
+        if let TypeKind::Object(object) = definition.node.kind {
+            unlisted.extend(
+                object
+                    .fields
+                    .into_iter()
+                    .map(|field| field.node.name.node.to_string())
+                    .filter(|name| RootField::named(operation, name).is_none()),
+            );
+        }
+    }
+    unlisted
+}

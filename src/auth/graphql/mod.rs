@@ -1,0 +1,31 @@
+//! The accounts in the API: who is asking, organisations and their members, logins, passwords,
+//! invitations, letters and service tokens.
+//!
+//! The resolvers find an `Arc<AuthService>` and an [`Origin`](super::Origin) in their context, beside
+//! what every resolver finds there.
+
+mod answer;
+mod claim;
+mod member;
+mod organisation;
+mod password;
+mod query;
+mod service_token;
+mod session;
+mod types;
+
+use async_graphql::MergedObject;
+
+pub use query::{AuthQuery, organisation_by_id, service_token_by_id, user_by_id};
+pub use types::{Membership, Organisation, ServiceToken, User, Viewer};
+
+/// Mutations of the accounts.
+#[derive(Default, MergedObject)]
+pub struct AuthMutation(
+    session::SessionMutation,
+    password::PasswordMutation,
+    member::MemberMutation,
+    organisation::OrganisationMutation,
+    claim::ClaimMutation,
+    service_token::ServiceTokenMutation,
+);

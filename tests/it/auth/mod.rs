@@ -1,0 +1,10 @@
+//! Accounts: logins, tokens, members, recovery, letters. Each test runs on both databases.
+
+mod claim;
+mod jwt;
+mod login;
+mod member;
+mod recovery;
+mod retention;
+mod service_token;
+mod throttle;

@@ -1,0 +1,451 @@
+//! Figures: exact after every commit, the same before and after folding, reproducible as known.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use kaitsu::{
+    auth::{Actor, OrganisationKind, Role},
+    change::Known,
+    db::Backend,
+    facility::{FeeTable, InstitutionCode, Prefecture},
+    figures::{
+        entity::rows::Filter,
+        service::{Answer, Dimension, Question, ask},
+    },
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, member, ministry};
+
+/// A generator of our own, so that a failing run can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % most
+    }
+
+    fn day(&mut self) -> String {
+        let first: NaiveDate = "2020-06-01".parse().unwrap();
+        (first + TimeDelta::days(i64::try_from(self.below(500)).unwrap())).to_string()
+    }
+}
+
+const ALL_DIMENSIONS: [Dimension; 5] = [
+    Dimension::Kind,
+    Dimension::Prefecture,
+    Dimension::Bureau,
+    Dimension::Vendor,
+    Dimension::Chain,
+];
+
+fn question(as_of: &str, known: Known, group_by: &[Dimension]) -> Question {
+    Question {
+        as_of: as_of.parse().unwrap(),
+        known,
+        filter: Filter::default(),
+        group_by: group_by.to_vec(),
+    }
+}
+
+/// Sums an answer with all dimensions down to fewer.
+fn rolled_up(rows: &Answer, keep: &[Dimension]) -> Answer {
+    let mut rolled = Answer::new();
+    for (group, counts) in rows {
+        let mut group = *group;
+        if !keep.contains(&Dimension::Kind) {
+            group.kind = None;
+        }
+        if !keep.contains(&Dimension::Prefecture) {
+            group.prefecture = None;
+        }
+        if !keep.contains(&Dimension::Bureau) {
+            group.bureau = None;
+        }
+        if !keep.contains(&Dimension::Vendor) {
+            group.vendor = None;
+        }
+        if !keep.contains(&Dimension::Chain) {
+            group.chain = None;
+        }
+        *rolled.entry(group).or_default() += *counts;
+    }
+    rolled.retain(|_, counts| !counts.is_zero());
+    rolled
+}
+
+/// Compares every source of an answer with a count of the rows, on several days.
+async fn compare(api: &Api, known: Known) {
+    let database = &api.services.database;
+    for as_of in [
+        "2020-05-01",
+        "2020-09-09",
+        "2021-01-31",
+        "2021-06-15",
+        "2021-12-19",
+        "2030-01-01",
+    ] {
+        // Grouped by vendor and chain both, an answer is always counted from rows.
+        let rows = ask(
+            database,
+            &Actor::system(),
+            &question(as_of, known, &ALL_DIMENSIONS),
+        )
+        .await
+        .unwrap();
+        for (group, counts) in &rows {
+            let nested = [counts.all, counts.applied, counts.ready, counts.live];
+            assert!(
+                nested.is_sorted_by(|a, b| a >= b) && counts.live >= 0,
+                "{group:?} {counts:?}"
+            );
+        }
+        for dimensions in [
+            &[][..],
+            &[Dimension::Kind],
+            &[Dimension::Kind, Dimension::Prefecture],
+            &[Dimension::Bureau],
+            &[Dimension::Vendor],
+            &[Dimension::Vendor, Dimension::Kind],
+            &[Dimension::Chain],
+        ] {
+            let fast = ask(
+                database,
+                &Actor::system(),
+                &question(as_of, known, dimensions),
+            )
+            .await
+            .unwrap();
+            assert_eq!(
+                fast,
+                rolled_up(&rows, dimensions),
+                "{as_of} {dimensions:?} {known:?}"
+            );
+        }
+    }
+}
+
+/// Makes facilities and does random things to them, whether they are allowed or not.
+struct Chaos {
+    api: Api,
+    random: Random,
+    codes: Vec<String>,
+    organisations: Vec<(&'static str, String)>,
+}
+
+impl Chaos {
+    async fn new(backend: Backend, seed: u64) -> Self {
+        let api = Api::new(backend).await;
+        let mut organisations = Vec::new();
+        for (kind, name) in [
+            (OrganisationKind::Vendor, "VENDOR"),
+            (OrganisationKind::Vendor, "VENDOR"),
+            (OrganisationKind::Chain, "CHAIN"),
+            (OrganisationKind::Chain, "CHAIN"),
+        ] {
+            let id = api.organisation(kind, name).await;
+            let id = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Organisation, id.0);
+            organisations.push((name, id.encode().0));
+        }
+        let mut codes = Vec::new();
+        for body in 0..12 {
+            let prefecture = Prefecture::from_number(if body % 3 == 0 { 1 } else { 13 }).unwrap();
+            let (table, kind) = match body % 2 {
+                0 => (FeeTable::Dispensing, "PHARMACY"),
+                _ => (FeeTable::Medical, "MEDICAL_CLINIC"),
+            };
+            let code = InstitutionCode::with_check_digit(prefecture, table, body).to_string();
+            api.register(&code, kind, "施設").await;
+            codes.push(code);
+        }
+        Self {
+            api,
+            random: Random(seed),
+            codes,
+            organisations,
+        }
+    }
+
+    async fn step(&mut self) {
+        let code = self.codes[self.random.below(self.codes.len())].clone();
+        let on = self.random.day();
+        let facility = json!({ "code": code });
+        let milestone = ["READER_APPLIED", "READY", "LIVE", "INSTALLED"][self.random.below(4)];
+        let (name, kind, input) = match self.random.below(12) {
+            0..=4 => (
+                "milestoneRecord",
+                "MilestoneRecordInput",
+                json!({ "facility": facility, "milestone": milestone, "on": on, "implyEarlier": self.random.below(2) == 0 }),
+            ),
+            5 => (
+                "milestoneWithdraw",
+                "MilestoneWithdrawInput",
+                json!({ "facility": facility, "milestone": milestone, "on": on, "withLater": true }),
+            ),
+            6 => (
+                "facilityClose",
+                "FacilityCloseInput",
+                json!({ "facility": facility, "on": on }),
+            ),
+            7 => (
+                "facilityClose",
+                "FacilityCloseInput",
+                json!({ "facility": facility, "on": null }),
+            ),
+            8 => (
+                "facilityReclassify",
+                "FacilityReclassifyInput",
+                json!({ "facility": facility, "kind": "HOSPITAL", "on": on }),
+            ),
+            9 => return self.correct(facility, on).await,
+            _ => {
+                let (link, id) = self.organisations[self.random.below(4)].clone();
+                let id = if self.random.below(4) == 0 {
+                    Value::Null
+                } else {
+                    json!(id)
+                };
+                (
+                    "facilityLink",
+                    "FacilityLinkInput",
+                    json!({ "facility": facility, "kind": link, "organisationId": id, "on": on }),
+                )
+            }
+        };
+        self.mutate(name, kind, input).await;
+    }
+
+    async fn mutate(&self, name: &str, kind: &str, input: Value) {
+        let query = format!(
+            "mutation ($input: {kind}!) {{ {name}(input: $input) {{ userErrors {{ code }} }} }}"
+        );
+        self.api
+            .data(&ministry(), &query, json!({ "input": input }))
+            .await;
+    }
+
+    async fn correct(&mut self, facility: Value, on: String) {
+        let data = self
+            .api
+            .data(
+                &ministry(),
+                "query ($code: String!) { facilityByCode(code: $code) { timeline { id milestone kind voided } } }",
+                json!({ "code": facility["code"] }),
+            )
+            .await;
+        let events: Vec<Value> = data["facilityByCode"]["timeline"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| !entry["milestone"].is_null() && entry["voided"] == json!(false))
+            .cloned()
+            .collect();
+        if events.is_empty() {
+            return;
+        }
+        let event = &events[self.random.below(events.len())]["id"];
+        let on = if self.random.below(2) == 0 {
+            Value::Null
+        } else {
+            json!(on)
+        };
+        self.mutate(
+            "milestoneCorrect",
+            "MilestoneCorrectInput",
+            json!({ "facility": facility, "eventId": event, "on": on }),
+        )
+        .await;
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn totals_equal_a_recount_after_any_writes_folds_and_corrections(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(1, 2, 3)] seed: u64,
+) {
+    let mut chaos = Chaos::new(backend, seed).await;
+    let mut moments: Vec<DateTime<Utc>> = Vec::new();
+    for round in 0..8 {
+        for _ in 0..10 {
+            chaos.step().await;
+        }
+        compare(&chaos.api, Known::Now).await;
+        if round % 2 == 1 {
+            chaos.api.settle_and_fold().await;
+            compare(&chaos.api, Known::Now).await;
+        }
+        chaos.api.services.clock.advance(TimeDelta::hours(7));
+        moments.push(chaos.api.services.clock.now());
+        // Known days, months and years all get blocks of their own.
+        chaos
+            .api
+            .services
+            .clock
+            .advance(TimeDelta::days([0, 1, 20, 400][round % 4]));
+    }
+    let services = &chaos.api.services;
+    for at in moments {
+        let known = kaitsu::change::resolve_known_at(&services.database, &services.clock, Some(at))
+            .await
+            .unwrap();
+        compare(&chaos.api, known).await;
+    }
+    let asked = question(
+        "2021-12-19",
+        Known::Now,
+        &[Dimension::Kind, Dimension::Vendor],
+    );
+    let before = ask(&services.database, &Actor::system(), &asked)
+        .await
+        .unwrap();
+    kaitsu::figures::service::rebuild(&services.database)
+        .await
+        .unwrap();
+    let after = ask(&services.database, &Actor::system(), &asked)
+        .await
+        .unwrap();
+    assert_eq!(before, after, "a rebuild changes nothing");
+    compare(&chaos.api, Known::Now).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_settled_question_gets_the_same_answer_for_ever(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let mut chaos = Chaos::new(backend, 7).await;
+    for _ in 0..30 {
+        chaos.step().await;
+    }
+    let at = chaos.api.services.clock.now();
+    chaos.api.services.clock.advance(TimeDelta::seconds(1));
+    let ask = async |chaos: &Chaos| {
+        chaos
+            .api
+            .data(
+                &ministry(),
+                "query ($at: DateTime!) { rolloutFigures(asOf: \"2021-12-19\", knownAt: $at, groupBy: [KIND, PREFECTURE]) {
+                    cells { kind prefecture all applied ready live } total { all live } } }",
+                json!({ "at": at }),
+            )
+            .await
+            .to_string()
+    };
+    let first = ask(&chaos).await;
+    for _ in 0..30 {
+        chaos.step().await;
+    }
+    assert_eq!(ask(&chaos).await, first);
+    chaos.api.settle_and_fold().await;
+    assert_eq!(ask(&chaos).await, first);
+    let response = chaos
+        .api
+        .call(
+            &ministry(),
+            "{ rolloutFigures(knownAt: \"2100-01-01T00:00:00Z\") { total { all } } }",
+            json!({}),
+        )
+        .await;
+    assert_eq!(response["errors"][0]["extensions"]["code"], "NOT_SETTLED");
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_count_opens_into_its_facilities_and_every_difference_sums(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(11, 12)] seed: u64,
+) {
+    let mut chaos = Chaos::new(backend, seed).await;
+    for _ in 0..40 {
+        chaos.step().await;
+    }
+    let known = chaos.api.services.clock.now();
+    chaos.api.services.clock.advance(TimeDelta::seconds(1));
+    for _ in 0..40 {
+        chaos.step().await;
+    }
+    let data = chaos
+        .api
+        .data(
+            &ministry(),
+            "query ($known: DateTime!) { rolloutFigures(asOf: \"2021-10-10\", groupBy: [KIND, VENDOR],
+                compareWith: { asOf: \"2021-01-01\", knownAt: $known }) { cells { ...C } total { ...C } } }
+            fragment C on FigureCell { all applied ready live increase { all applied ready live }
+                a: difference(level: ALL) { ...D } b: difference(level: APPLIED) { ...D } c: difference(level: LIVE) { ...D }
+                opened: facilities(level: APPLIED, first: 100) { nodes { code } } }
+            fragment D on FigureDifference { total reached withdrawn opened closed reclassifiedIn reclassifiedOut corrected }",
+            json!({ "known": known }),
+        )
+        .await;
+    let figures = &data["rolloutFigures"];
+    let cells = figures["cells"].as_array().unwrap();
+    assert!(cells.len() > 2);
+    for cell in cells.iter().chain([&figures["total"]]) {
+        assert_eq!(
+            cell["opened"]["nodes"].as_array().unwrap().len(),
+            usize::try_from(cell["applied"].as_i64().unwrap()).unwrap()
+        );
+        for (difference, level) in [("a", "all"), ("b", "applied"), ("c", "live")] {
+            let difference = &cell[difference];
+            let part = |name: &str| difference[name].as_i64().unwrap();
+            assert_eq!(
+                difference["total"], cell["increase"][level],
+                "{level}: {cell:#}"
+            );
+            assert_eq!(
+                part("reached") + part("opened") + part("reclassifiedIn") + part("corrected")
+                    - part("withdrawn")
+                    - part("closed")
+                    - part("reclassifiedOut"),
+                part("total")
+            );
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_vendor_counts_the_facilities_it_had_then_and_opens_those_it_has_now(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let chaos = Chaos::new(backend, 1).await;
+    let code = &chaos.codes[0];
+    for (vendor, on) in [(0, "2020-06-01"), (1, "2021-06-01")] {
+        let (kind, id) = &chaos.organisations[vendor];
+        chaos
+            .mutate(
+                "facilityLink",
+                "FacilityLinkInput",
+                json!({ "facility": { "code": code }, "kind": kind, "organisationId": id, "on": on }),
+            )
+            .await;
+    }
+    let first =
+        kaitsu::api::NodeId::decode(&async_graphql::ID(chaos.organisations[0].1.clone())).unwrap();
+    let first = member(
+        OrganisationKind::Vendor,
+        kaitsu::db::OrganisationId(first.id),
+        Role::Viewer,
+    );
+    for (as_of, counted) in [("2021-05-31", 1), ("2021-06-01", 0)] {
+        let data = chaos
+            .api
+            .data(
+                &first,
+                "query ($day: Date!) { rolloutFigures(asOf: $day) { total { all facilities(level: ALL, first: 10) { nodes { code } } } } }",
+                json!({ "day": as_of }),
+            )
+            .await;
+        let total = &data["rolloutFigures"]["total"];
+        assert_eq!(total["all"], counted, "{as_of}");
+        assert_eq!(
+            total["facilities"]["nodes"],
+            json!([]),
+            "it engages another today"
+        );
+    }
+}

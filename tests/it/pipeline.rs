@@ -1,0 +1,513 @@
+//! Recording, planning, withdrawing and correcting milestones through the API.
+
+use chrono::TimeDelta;
+use kaitsu::{
+    auth::{Actor, OrganisationKind, Role},
+    db::{Backend, OrganisationId},
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, member, ministry};
+
+const CLINIC: &str = "0110112489";
+const SAITAMA: &str = "1110301762";
+
+const RECORD: &str = "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) {
+    facility { stage version milestones { milestone reachedOn } } eventIds userErrors { code path message } } }";
+
+struct Scene {
+    api: Api,
+    clinic: String,
+    vendor: OrganisationId,
+}
+
+/// One clinic that engages a vendor.
+async fn scene(backend: Backend) -> Scene {
+    let api = Api::new(backend).await;
+    let vendor = api
+        .organisation(OrganisationKind::Vendor, "あおばシステム")
+        .await;
+    let clinic = api.register(CLINIC, "MEDICAL_CLINIC", "みなと内科").await;
+    link(&api, &clinic, vendor, "2020-04-01").await;
+    Scene {
+        api,
+        clinic,
+        vendor,
+    }
+}
+
+async fn link(api: &Api, facility: &str, vendor: OrganisationId, on: &str) {
+    let id =
+        kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Organisation, vendor.0).encode();
+    let data = api
+        .data(
+            &ministry(),
+            "mutation ($input: FacilityLinkInput!) { facilityLink(input: $input) { userErrors { code } } }",
+            json!({ "input": { "facility": { "id": facility }, "kind": "VENDOR", "organisationId": id.0, "on": on } }),
+        )
+        .await;
+    assert_eq!(data["facilityLink"]["userErrors"], json!([]));
+}
+
+impl Scene {
+    fn editor(&self) -> Actor {
+        member(OrganisationKind::Vendor, self.vendor, Role::Editor)
+    }
+
+    async fn record(&self, actor: &Actor, input: Value) -> Value {
+        let mut with_facility = json!({ "facility": { "id": self.clinic } });
+        for (name, value) in input.as_object().unwrap() {
+            with_facility[name] = value.clone();
+        }
+        let data = self
+            .api
+            .data(actor, RECORD, json!({ "input": with_facility }))
+            .await;
+        data["milestoneRecord"].clone()
+    }
+}
+
+fn codes(payload: &Value) -> Vec<&str> {
+    payload["userErrors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["code"].as_str().unwrap())
+        .collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_vendor_records_a_milestone_of_a_facility_that_engages_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let payload = scene
+        .record(
+            &scene.editor(),
+            json!({ "milestone": "INSTALLED", "on": "2021-12-01" }),
+        )
+        .await;
+    assert_eq!(codes(&payload), Vec::<&str>::new());
+    assert_eq!(payload["facility"]["stage"], "INSTALLED");
+    assert_eq!(payload["facility"]["version"], 3);
+    assert_eq!(payload["eventIds"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        payload["facility"]["milestones"][7],
+        json!({ "milestone": "INSTALLED", "reachedOn": "2021-12-01" })
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_rival_vendor_is_told_that_there_is_no_such_facility(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let rival = scene
+        .api
+        .organisation(OrganisationKind::Vendor, "ライバル")
+        .await;
+    let rival = member(OrganisationKind::Vendor, rival, Role::Admin);
+    let payload = scene
+        .record(
+            &rival,
+            json!({ "milestone": "INSTALLED", "on": "2021-12-01" }),
+        )
+        .await;
+    assert_eq!(codes(&payload), ["NOT_FOUND"]);
+    assert_eq!(payload["facility"], Value::Null);
+    let unknown = scene
+        .api
+        .data(
+            &rival,
+            RECORD,
+            json!({ "input": { "facility": { "id": "RmFjaWxpdHk6OTk5" }, "milestone": "INSTALLED", "on": "2021-12-01" } }),
+        )
+        .await;
+    assert_eq!(
+        unknown["milestoneRecord"], payload,
+        "the two must not differ"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_a_vendor_may_not_record_is_forbidden_and_a_viewer_may_record_nothing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let certificate = json!({ "milestone": "CERTIFICATE_ISSUED", "on": "2021-12-01" });
+    let payload = scene.record(&scene.editor(), certificate.clone()).await;
+    assert_eq!(codes(&payload), ["FORBIDDEN"]);
+    let viewer = member(OrganisationKind::Vendor, scene.vendor, Role::Viewer);
+    let response = scene
+        .api
+        .call(
+            &viewer,
+            RECORD,
+            json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "INSTALLED", "on": "2021-12-01" } }),
+        )
+        .await;
+    assert_eq!(response["errors"][0]["extensions"]["code"], "Forbidden");
+}
+
+#[rstest]
+#[case::future(json!({ "milestone": "INSTALLED", "on": "2021-12-20" }), &["DATE_IN_FUTURE"])]
+#[case::before_the_rollout(json!({ "milestone": "INSTALLED", "on": "2019-12-31" }), &["DATE_TOO_EARLY", "BEFORE_OPENING"])]
+#[case::before_opening(json!({ "milestone": "INSTALLED", "on": "2020-03-31" }), &["BEFORE_OPENING"])]
+#[case::live_without_ready(json!({ "milestone": "LIVE", "on": "2021-12-01" }), &["MISSING_EARLIER_MILESTONE"])]
+#[case::ready_without_application(json!({ "milestone": "READY", "on": "2021-12-01" }), &["MISSING_EARLIER_MILESTONE"])]
+#[case::stale(json!({ "milestone": "INSTALLED", "on": "2021-12-01", "expectedVersion": 1 }), &["STALE_VERSION"])]
+#[case::several_at_once(json!({ "milestone": "LIVE", "on": "2021-12-20", "expectedVersion": 1 }), &["STALE_VERSION", "DATE_IN_FUTURE", "MISSING_EARLIER_MILESTONE"])]
+#[case::long_note(json!({ "milestone": "INSTALLED", "on": "2021-12-01", "note": "x".repeat(1_001) }), &["INVALID_TEXT"])]
+#[case::control_characters(json!({ "milestone": "INSTALLED", "on": "2021-12-01", "note": "a\u{0}b" }), &["INVALID_TEXT"])]
+#[tokio::test]
+async fn a_broken_rule_is_a_user_error_and_changes_nothing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[case] input: Value,
+    #[case] expected: &[&str],
+) {
+    let scene = scene(backend).await;
+    let payload = scene.record(&ministry(), input).await;
+    assert_eq!(codes(&payload), expected);
+    assert_eq!(payload["facility"]["version"], 2);
+    assert_eq!(payload["facility"]["stage"], "NOT_APPLIED");
+    assert_eq!(payload["eventIds"], json!([]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn earlier_milestones_are_implied_on_request(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let payload = scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "LIVE", "on": "2021-12-01", "implyEarlier": true }),
+        )
+        .await;
+    assert_eq!(codes(&payload), Vec::<&str>::new());
+    assert_eq!(payload["eventIds"].as_array().unwrap().len(), 3);
+    assert_eq!(payload["facility"]["stage"], "LIVE");
+    let again = scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "LIVE", "on": "2021-12-02" }),
+        )
+        .await;
+    assert_eq!(codes(&again), ["ALREADY_REACHED"]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn taking_back_what_others_need_is_refused_unless_they_go_too(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "LIVE", "on": "2021-12-01", "implyEarlier": true }),
+        )
+        .await;
+    let withdraw = async |with_later: bool| {
+        let data = scene
+            .api
+            .data(
+                &ministry(),
+                "mutation ($input: MilestoneWithdrawInput!) { milestoneWithdraw(input: $input) {
+                    facility { stage } userErrors { code path } } }",
+                json!({ "input": { "facility": { "code": CLINIC }, "milestone": "READER_APPLIED", "on": "2021-12-10", "withLater": with_later } }),
+            )
+            .await;
+        data["milestoneWithdraw"].clone()
+    };
+    let refused = withdraw(false).await;
+    assert_eq!(codes(&refused), ["NEEDED_BY_LATER_MILESTONE"]);
+    assert_eq!(
+        refused["userErrors"][0]["path"],
+        json!(["input", "milestone"])
+    );
+    assert_eq!(refused["facility"]["stage"], "LIVE");
+    let done = withdraw(true).await;
+    assert_eq!(codes(&done), Vec::<&str>::new());
+    assert_eq!(done["facility"]["stage"], "NOT_APPLIED");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_correction_voids_the_record_and_keeps_it_in_the_timeline(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let recorded = scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "READER_APPLIED", "on": "2021-06-01" }),
+        )
+        .await;
+    let data = scene
+        .api
+        .data(
+            &ministry(),
+            "mutation ($input: MilestoneCorrectInput!) { milestoneCorrect(input: $input) {
+                facility { timeline { kind effectiveOn voided } milestones { reachedOn } } userErrors { code } } }",
+            json!({ "input": { "facility": { "code": CLINIC }, "eventId": recorded["eventIds"][0], "on": "2021-07-01" } }),
+        )
+        .await;
+    let facility = &data["milestoneCorrect"]["facility"];
+    assert_eq!(facility["milestones"][0]["reachedOn"], "2021-07-01");
+    let applied: Vec<(&Value, &Value)> = facility["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["kind"] == "MILESTONE_REACHED")
+        .map(|entry| (&entry["effectiveOn"], &entry["voided"]))
+        .collect();
+    assert_eq!(
+        applied,
+        [
+            (&json!("2021-06-01"), &json!(true)),
+            (&json!("2021-07-01"), &json!(false))
+        ]
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_repeated_request_has_one_effect_and_gets_the_first_answer(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let input = json!({ "milestone": "INSTALLED", "on": "2021-12-01", "idempotencyKey": "k1" });
+    let first = scene.record(&scene.editor(), input.clone()).await;
+    assert_eq!(codes(&first), Vec::<&str>::new());
+    assert_eq!(scene.record(&scene.editor(), input).await, first);
+    // A refusal is kept as well.
+    let refused = json!({ "milestone": "LIVE", "on": "2021-12-01", "idempotencyKey": "k2" });
+    let first = scene.record(&scene.editor(), refused.clone()).await;
+    assert_eq!(codes(&first), ["MISSING_EARLIER_MILESTONE"]);
+    assert_eq!(scene.record(&scene.editor(), refused).await, first);
+    // The same key with other content is refused, and is somebody else's key for another caller.
+    let other = json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "PC_PROCURED", "on": "2021-12-01", "idempotencyKey": "k1" } });
+    let response = scene.api.call(&scene.editor(), RECORD, other.clone()).await;
+    assert_eq!(
+        response["errors"][0]["extensions"]["code"],
+        "IDEMPOTENCY_KEY_REUSED"
+    );
+    let data = scene.api.data(&ministry(), RECORD, other).await;
+    assert_eq!(data["milestoneRecord"]["userErrors"], json!([]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dry_run_answers_the_same_and_changes_nothing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let tried = scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "LIVE", "on": "2021-12-01", "dryRun": true }),
+        )
+        .await;
+    assert_eq!(codes(&tried), ["MISSING_EARLIER_MILESTONE"]);
+    let tried = scene
+        .record(
+            &ministry(),
+            json!({ "milestone": "INSTALLED", "on": "2021-12-01", "dryRun": true }),
+        )
+        .await;
+    assert_eq!(codes(&tried), Vec::<&str>::new());
+    assert_eq!(tried["facility"]["stage"], "NOT_APPLIED");
+    assert_eq!(tried["facility"]["version"], 2);
+}
+
+const BULK: &str = "mutation ($input: MilestoneBulkRecordInput!) { milestoneBulkRecord(input: $input) {
+    writtenCount refusedCount rows { index facility { code stage } eventIds userErrors { code path } } } }";
+
+#[rstest]
+#[tokio::test]
+async fn a_bulk_write_answers_row_by_row_by_its_error_policy(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    scene
+        .api
+        .register(SAITAMA, "MEDICAL_CLINIC", "さくら医院")
+        .await;
+    let rows = json!([
+        { "facility": { "code": CLINIC }, "milestone": "READER_APPLIED", "on": "2021-06-01" },
+        { "facility": { "code": "0110112488" }, "milestone": "READER_APPLIED", "on": "2021-06-01" },
+        { "facility": { "code": SAITAMA }, "milestone": "LIVE", "on": "2021-12-20" },
+        { "facility": { "code": "０１１０１１２４８９" }, "milestone": "READY", "on": "2021-07-01" },
+        { "facility": { "code": CLINIC }, "milestone": "READER_APPLIED", "on": "2021-06-02" },
+    ]);
+    let write = async |policy: &str| {
+        let input = json!({ "input": { "rows": rows, "errorPolicy": policy } });
+        let data = scene.api.data(&ministry(), BULK, input).await;
+        data["milestoneBulkRecord"].clone()
+    };
+    let expected: [&[&str]; 5] = [
+        &[],
+        &["NOT_FOUND"],
+        &["DATE_IN_FUTURE", "MISSING_EARLIER_MILESTONE"],
+        &[],
+        &["DUPLICATE_ROW", "ALREADY_REACHED"],
+    ];
+    for (policy, written, stage) in [
+        ("REJECT_ALL", 0, "NOT_APPLIED"),
+        ("REJECT_FAILED_ROWS", 2, "READY"),
+    ] {
+        let payload = write(policy).await;
+        assert_eq!(payload["writtenCount"], written, "{policy}");
+        assert_eq!(payload["refusedCount"], 3);
+        for (row, expected) in payload["rows"].as_array().unwrap().iter().zip(expected) {
+            assert_eq!(codes(row), expected, "{policy}: {row}");
+        }
+        assert_eq!(payload["rows"][0]["facility"]["stage"], stage);
+        assert_eq!(
+            payload["rows"][2]["userErrors"][0]["path"],
+            json!(["input", "rows", "2", "on"])
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_facility_is_found_by_every_code_it_had_and_by_a_part_of_its_name(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let data = scene
+        .api
+        .data(
+            &ministry(),
+            "mutation ($input: FacilitySucceedInput!) { facilitySucceed(input: $input) { facility { code prefecture } userErrors { code } } }",
+            json!({ "input": { "facility": { "code": CLINIC }, "code": SAITAMA, "on": "2021-12-01" } }),
+        )
+        .await;
+    assert_eq!(
+        data["facilitySucceed"],
+        json!({ "facility": { "code": SAITAMA, "prefecture": "SAITAMA" }, "userErrors": [] })
+    );
+    for code in [CLINIC, SAITAMA] {
+        let data = scene
+            .api
+            .data(
+                &scene.editor(),
+                "query ($code: String!) { facilityByCode(code: $code) { code name vendor { name } } }",
+                json!({ "code": code }),
+            )
+            .await;
+        assert_eq!(
+            data["facilityByCode"],
+            json!({ "code": SAITAMA, "name": "みなと内科", "vendor": { "name": "あおばシステム" } })
+        );
+    }
+    let search = async |text: &str| {
+        let data = scene
+            .api
+            .data(
+                &scene.editor(),
+                "query ($text: String!) { facilities(first: 10, filter: { search: $text }) { totalCount nodes { name } } }",
+                json!({ "text": text }),
+            )
+            .await;
+        data["facilities"]["totalCount"].as_i64().unwrap()
+    };
+    for (text, found) in [
+        ("内科", 1),
+        ("ミナト", 1),
+        ("みなと", 1),
+        ("なと内", 1),
+        ("外科", 0),
+        ("ﾐﾅﾄ", 1),
+        ("100%", 0),
+    ] {
+        assert_eq!(search(text).await, found, "{text}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn pages_of_a_list_join_up_in_both_directions_and_refuse_foreign_cursors(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values("CODE", "NAME_KANA", "OPENED_ON", "STAGE", "LAST_MILESTONE_ON")] order: &str,
+) {
+    use kaitsu::facility::{FeeTable, InstitutionCode, Prefecture};
+    let api = Api::new(backend).await;
+    for body in 0..7 {
+        let code = InstitutionCode::with_check_digit(Prefecture::FIRST, FeeTable::Dental, body);
+        api.register(&code.to_string(), "DENTAL_CLINIC", "歯科")
+            .await;
+    }
+    let page = async |arguments: &str| {
+        let query = format!(
+            "{{ facilities(orderBy: {{ field: {order}, descending: true }}, {arguments}) {{
+                edges {{ cursor node {{ code }} }} pageInfo {{ hasNextPage hasPreviousPage }} }} }}"
+        );
+        api.call(&ministry(), &query, json!({})).await
+    };
+    let codes = |response: &Value| -> Vec<String> {
+        response["data"]["facilities"]["edges"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{response:#}"))
+            .iter()
+            .map(|edge| edge["node"]["code"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = codes(&page("first: 100").await);
+    assert_eq!(all.len(), 7);
+    let first = page("first: 3").await;
+    assert_eq!(codes(&first), all[..3]);
+    let cursor = first["data"]["facilities"]["edges"][2]["cursor"]
+        .as_str()
+        .unwrap();
+    let second = page(&format!("first: 3, after: \"{cursor}\"")).await;
+    assert_eq!(codes(&second), all[3..6]);
+    assert_eq!(
+        second["data"]["facilities"]["pageInfo"],
+        json!({ "hasNextPage": true, "hasPreviousPage": true })
+    );
+    let back = page(&format!("last: 2, before: \"{cursor}\"")).await;
+    assert_eq!(codes(&back), all[..2]);
+    for (arguments, code) in [
+        ("first: 1000000", "BAD_PAGE"),
+        ("first: 0", "BAD_PAGE"),
+        ("first: -1", "BAD_PAGE"),
+        ("first: 1, last: 1", "BAD_PAGE"),
+        ("first: 1, after: \"bm90IG91cnM\"", "BAD_CURSOR"),
+        (
+            "first: 1, filter: { kinds: [HOSPITAL] }, after: \"CURSOR\"",
+            "BAD_CURSOR",
+        ),
+    ] {
+        let response = page(&arguments.replace("CURSOR", cursor)).await;
+        assert_eq!(
+            response["errors"][0]["extensions"]["code"], code,
+            "{arguments}"
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn two_writers_of_one_facility_both_succeed_or_one_is_told(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let write = |milestone: &'static str| {
+        let input = json!({ "milestone": milestone, "on": "2021-12-01", "expectedVersion": 2 });
+        let scene = &scene;
+        async move { scene.record(&ministry(), input).await }
+    };
+    let (one, two) = tokio::join!(write("PC_PROCURED"), write("ROUTER_PROCURED"));
+    let mut outcomes = [codes(&one), codes(&two)];
+    outcomes.sort();
+    assert_eq!(outcomes, [vec![], vec!["STALE_VERSION"]]);
+    scene.api.services.clock.advance(TimeDelta::days(1));
+}
