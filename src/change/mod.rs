@@ -9,8 +9,8 @@ mod idempotency;
 mod service;
 
 pub use entity::{
-    CHANGE_HORIZON, ChangeRow, Horizon, SETTLED_CHANGE, Source, horizon, horizon_values,
-    identity_of, insert, set_folded, settled_change_values,
+    CHANGE_HORIZON, ChangeRow, Horizon, SETTLED_CHANGE, Source, Unsettled, horizon, horizon_values,
+    identity_of, insert, set_folded, settled_change_values, unsettled,
 };
-pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS};
+pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
 pub use service::{Known, KnownAtError, WriteError, Writer, record, resolve_known_at, settle};

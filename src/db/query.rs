@@ -1,7 +1,9 @@
 //! A statement put together from pieces of SQL and bound values. Both databases read `$1` parameters,
 //! so one text serves both; the text of a given shape is always the same, so it is prepared once.
 
-use sea_orm::{ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{
+    ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, StreamTrait, TryGetable, Value,
+};
 
 use super::Backend;
 
@@ -154,6 +156,15 @@ impl Query {
     pub async fn all(self, connection: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
         let statement = self.statement(connection);
         connection.query_all_raw(statement).await
+    }
+
+    /// All rows, one after the other, so that memory holds few of them.
+    pub async fn stream<C: ConnectionTrait + StreamTrait>(
+        self,
+        connection: &C,
+    ) -> Result<C::Stream<'_>, DbErr> {
+        let statement = self.statement(connection);
+        connection.stream_raw(statement).await
     }
 
     /// The first row, if any.

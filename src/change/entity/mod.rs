@@ -236,6 +236,28 @@ pub async fn has_unsettled(connection: &impl ConnectionTrait) -> Result<bool, Db
     Ok(row.is_some())
 }
 
+/// Committed changes that have no number yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// How many.
+    pub count: i64,
+    /// When the first of them was recorded.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// How many changes wait for their number, and for how long.
+pub async fn unsettled(connection: &impl ConnectionTrait) -> Result<Unsettled, DbErr> {
+    let row = Query::new("SELECT count(*), min(recorded_at) FROM change WHERE seq IS NULL")
+        .one(connection)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
+    let mut row = Row::new(&row);
+    Ok(Unsettled {
+        count: row.take()?,
+        oldest: row.take()?,
+    })
+}
+
 /// Numbers every committed change that has no number, after `last_seq`, in the order of ids. Answers how
 /// many.
 pub async fn number(
