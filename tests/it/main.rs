@@ -9,6 +9,7 @@
 
 mod auth;
 mod demo;
+mod docs;
 mod feed;
 mod figures;
 mod http_graphql;
