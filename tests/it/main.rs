@@ -12,6 +12,7 @@ mod background;
 mod backup;
 mod config;
 mod demo;
+mod docs;
 mod feed;
 mod figures;
 mod http_graphql;
