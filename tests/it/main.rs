@@ -13,6 +13,7 @@ mod figures;
 mod http_graphql;
 mod limits;
 mod mail;
+mod migrations;
 mod pipeline;
 mod support;
 mod toy;
