@@ -3,20 +3,26 @@
 //!
 //! The map, from the edge inwards:
 //!
-//! - [`app`]: configuration, clock, wiring, start-up and graceful stop
+//! - [`app`]: configuration, clock, wiring, telemetry, start-up and graceful stop
+//! - [`http`]: the doors: GraphQL, web sockets, health, metrics
+//! - [`api`]: what the whole API shares: limits, errors, pages, node ids, scalars
 //! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
-//! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
+//! - [`backup`]: the whole database as one file, and back
+//! - [`jobs`]: work that is repeated, and work that one process does once in a while
 //! - [`mail`]: the outbox, its templates and transports
+//! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod change;
 pub mod db;
 pub mod demo;
 pub mod facility;
 pub mod figures;
 pub mod http;
+pub mod jobs;
 pub mod mail;
 pub mod milestone;

@@ -6,10 +6,10 @@ mod m20261122_000001_registry;
 mod m20261122_000002_figures;
 mod m20261122_000003_accounts;
 
-pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
-use sea_orm_migration::{
-    MigrationTrait,
-    sea_orm::{ConnectionTrait, DbBackend, DbErr},
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+pub use sea_orm_migration::{
+    MigrationName, MigrationTrait,
+    prelude::{MigratorTrait, SchemaManager},
 };
 
 /// All migrations, oldest first.

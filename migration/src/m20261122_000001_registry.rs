@@ -136,9 +136,24 @@ const UP: &[&str] = &[
         PRIMARY KEY (facility_id, milestone)
     ) {strict}",
     "CREATE INDEX milestone_plan_date ON milestone_plan (milestone, planned_on)",
+    // Facts about this deployment: that it is a demo, that it was restored and holds its mail.
+    "CREATE TABLE deployment (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) {strict}",
+    // Which process does a periodic job, until when, and how it last ended.
+    "CREATE TABLE job_lease (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        until {instant} NOT NULL,
+        last_run_at {instant},
+        last_outcome TEXT
+    ) {strict}",
 ];
 
 const DOWN: &[&str] = &[
+    "DROP TABLE job_lease",
+    "DROP TABLE deployment",
     "DROP TABLE milestone_plan",
     "DROP TABLE facility_state",
     "DROP TABLE facility_event",

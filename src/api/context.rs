@@ -1,11 +1,13 @@
 //! What a resolver finds in its context: the services of the process, and who is asking.
 
+use std::sync::Arc;
+
 use async_graphql::Context;
 
 use super::{ApiError, ApiResult};
 use crate::{
     app::Services,
-    auth::Actor,
+    auth::{Actor, ActorRefresh},
     change::{IdempotencyKey, Source, Writer},
     db::DbErr,
 };
@@ -38,6 +40,15 @@ pub fn services<'a>(context: &Context<'a>) -> ApiResult<&'a Services> {
 /// Who is asking.
 pub fn caller<'a>(context: &Context<'a>) -> ApiResult<&'a Caller> {
     context.data_opt().ok_or_else(missing)
+}
+
+/// By whom a long-lived request learns what its caller may do by now. The context of a subscription must
+/// hold an `Arc<dyn ActorRefresh>`: without it nothing is handed out.
+pub fn actor_refresh(context: &Context<'_>) -> ApiResult<Arc<dyn ActorRefresh>> {
+    context
+        .data_opt::<Arc<dyn ActorRefresh>>()
+        .map(Arc::clone)
+        .ok_or_else(missing)
 }
 
 /// The writer of a mutation.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_graphql::{Error, ErrorExtensions};
 
 use crate::{
-    change::{KnownAtError, WriteError},
+    change::{KnownAtError, WriteError, feed::FeedError},
     db::DbErr,
 };
 
@@ -74,6 +74,22 @@ impl From<KnownAtError> for ApiError {
                 "knownAt lies in the future: what will be known then is not settled",
             ),
             KnownAtError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::CursorExpired => Self::bad_input(
+                "CURSOR_EXPIRED",
+                "changes after this cursor are no longer kept for the feed: load everything again",
+            ),
+            FeedError::CursorUnknown => Self::bad_input(
+                "BAD_CURSOR",
+                "this cursor lies beyond the last change: load everything again",
+            ),
+            FeedError::Database(error) => error.into(),
         }
     }
 }

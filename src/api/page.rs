@@ -55,7 +55,8 @@ impl Fingerprint {
         BASE64_URL_SAFE_NO_PAD.encode(text)
     }
 
-    fn parts(&self, cursor: &str) -> Option<Vec<String>> {
+    /// The parts of a cursor; `None` if it is not from this list.
+    pub fn parts(&self, cursor: &str) -> Option<Vec<String>> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         let mut parts = text.split('\u{1f}');

@@ -59,6 +59,9 @@ root_fields! {
     Facilities "facilities" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
+    Changes "changes" Query,
+    ChangeHead "changeHead" Query,
+    FollowChanges "changes" Subscription,
     SessionCreate "sessionCreate" Mutation,
     SessionRefresh "sessionRefresh" Mutation,
     SessionDelete "sessionDelete" Mutation,
@@ -116,9 +119,12 @@ impl RootField {
             | Self::ServiceTokenCreate
             | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
             Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
-            Self::FacilityByCode | Self::FacilityByReference | Self::Facilities => {
-                Policy::Needs(Permission::FacilityRead)
-            }
+            Self::FacilityByCode
+            | Self::FacilityByReference
+            | Self::Facilities
+            | Self::Changes
+            | Self::ChangeHead
+            | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
             Self::FacilityRegister
             | Self::FacilitySucceed

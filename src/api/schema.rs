@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, EmptySubscription, ID, Interface, MergedObject, Object, SDLExportOptions, Schema,
-    dataloader::DataLoader,
+    Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
+    SchemaBuilder, dataloader::DataLoader,
 };
 
 use super::{
@@ -22,6 +22,7 @@ use crate::{
         },
         organisation_names::Names,
     },
+    change::graphql::{ChangeQuery, ChangeSubscription},
     db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
@@ -115,14 +116,32 @@ async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
 
 /// All queries.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, AuthQuery, FacilityQuery, FiguresQuery);
+pub struct Query(
+    NodeQuery,
+    AuthQuery,
+    FacilityQuery,
+    FiguresQuery,
+    ChangeQuery,
+);
 
 /// All mutations.
 #[derive(Default, MergedObject)]
 pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
 
+/// All subscriptions.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(ChangeSubscription);
+
 /// The API.
-pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;
+pub type ApiSchema = Schema<Query, Mutation, Subscription>;
+
+fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+}
 
 /// The schema with the services that its resolvers use.
 pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
@@ -130,7 +149,7 @@ pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
     names.enable_all_cache(false);
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    root()
         .data(services.clone())
         .data(names)
         .data(auth)
@@ -139,13 +158,11 @@ pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
 
 /// The schema in its definition language, sorted, as it is committed.
 pub fn sdl() -> String {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .finish()
-        .sdl_with_options(
-            SDLExportOptions::new()
-                .sorted_fields()
-                .sorted_arguments()
-                .sorted_enum_items()
-                .include_specified_by(),
-        )
+    root().finish().sdl_with_options(
+        SDLExportOptions::new()
+            .sorted_fields()
+            .sorted_arguments()
+            .sorted_enum_items()
+            .include_specified_by(),
+    )
 }

@@ -1,8 +1,16 @@
 //! Configuration, wiring, telemetry, start-up and graceful stop.
 
+pub mod background;
 pub mod clock;
+pub mod config;
 pub mod gate;
+pub mod migrations;
+mod process;
+pub mod routes;
 mod services;
+pub mod telemetry;
 
 pub use clock::{Clock, civil_day};
+pub use config::Config;
+pub use process::{StartError, serve, work};
 pub use services::Services;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Clock;
 use crate::db::Database;
 
-/// The database, the clock, and a bell for the background: cheap to clone.
+/// The database, the clock, and two bells: one for the background and one that it rings. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The database.
@@ -16,6 +16,9 @@ pub struct Services {
     pub clock: Clock,
     /// Rung after a write, so that it is numbered and folded soon.
     pub written: Arc<Notify>,
+    /// The last settled change that this process knows of. Whoever learns of a later one sends it here
+    /// (`send_replace`), and readers of the change feed wake up; what they read comes from the database.
+    pub settled: Arc<watch::Sender<i64>>,
 }
 
 impl Services {
@@ -25,6 +28,7 @@ impl Services {
             database,
             clock,
             written: Arc::new(Notify::new()),
+            settled: Arc::new(watch::Sender::new(0)),
         }
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     auth::Identity,
-    db::{ConnectionTrait, DbErr, Query, Row, is_unique_violation},
+    db::{ConnectionTrait, Database, DbErr, Query, Row, is_unique_violation},
 };
 
 /// Outcomes are kept this long; a key may be used again afterwards.
@@ -106,6 +106,25 @@ impl IdempotencyKey {
         serde_json::from_str(&outcome)
             .map(|outcome| Some(Earlier::Same(outcome)))
             .map_err(unreadable)
+    }
+}
+
+/// Forgets outcomes that were kept since before an instant, some at a time so that no writer waits for
+/// long. Answers how many.
+pub async fn forget_outcomes(database: &Database, before: DateTime<Utc>) -> Result<u64, DbErr> {
+    let mut forgotten = 0;
+    loop {
+        let result = Query::with(
+            "DELETE FROM idempotency WHERE (caller, idempotency_key) IN (SELECT caller, idempotency_key \
+             FROM idempotency WHERE created_at < $1 LIMIT 5000)",
+            [before.into()],
+        )
+        .execute(database.write())
+        .await?;
+        forgotten += result.rows_affected();
+        if result.rows_affected() < 5_000 {
+            return Ok(forgotten);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Pools for the two databases. SQLite is opened in WAL mode with one writing connection and several
 //! reading ones; PostgreSQL has one pool, and a second one on a read replica if there is one.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -24,7 +24,7 @@ pub enum Backend {
 }
 
 /// What a pool needs to know. Times are limits, not delays.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DatabaseSettings {
     /// `sqlite:path?mode=rwc` or `postgres://…`.
     pub url: String,
@@ -38,6 +38,21 @@ pub struct DatabaseSettings {
     pub statement_timeout: Duration,
     /// How long a statement waits for a lock.
     pub lock_timeout: Duration,
+}
+
+/// Without the URLs, which hold passwords.
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DatabaseSettings")
+            .field("backend", &Backend::of_url(&self.url))
+            .field("has_replica", &self.read_url.is_some())
+            .field("connections", &self.connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .finish()
+    }
 }
 
 /// The database of this deployment. Cheap to clone.
@@ -110,6 +125,30 @@ impl Database {
         &self.reader
     }
 
+    /// Connections of this process: open ones, and those of them that nobody uses.
+    pub fn connections(&self) -> (u32, u32) {
+        let pools = match self.backend {
+            Backend::Sqlite => vec![&self.reader, &self.writer],
+            Backend::Postgres => std::iter::once(&self.writer).chain(&self.replica).collect(),
+        };
+        let (mut open, mut idle) = (0, 0);
+        for pool in pools {
+            let (size, unused) = match self.backend {
+                Backend::Sqlite => {
+                    let pool = pool.get_sqlite_connection_pool();
+                    (pool.size(), pool.num_idle())
+                }
+                Backend::Postgres => {
+                    let pool = pool.get_postgres_connection_pool();
+                    (pool.size(), pool.num_idle())
+                }
+            };
+            open += size;
+            idle += u32::try_from(unused).unwrap_or(size);
+        }
+        (open, idle)
+    }
+
     /// For reading what can no longer change: the replica if there is one.
     pub fn read_settled(&self) -> &DatabaseConnection {
         self.replica.as_ref().unwrap_or(&self.reader)
@@ -129,6 +168,43 @@ impl Database {
                 ..TransactionOptions::default()
             })
             .await
+    }
+
+    /// Begins a transaction that may take its time and that is alone among those begun under the same key:
+    /// it waits for them first. Locks of rows and tables it still waits for no longer than usual.
+    pub async fn begin_alone(&self, key: i64) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self.begin().await?;
+        if self.backend == Backend::Postgres {
+            for timeout in ["statement_timeout", "lock_timeout"] {
+                transaction
+                    .execute_unprepared(&format!("SET LOCAL {timeout} = 0"))
+                    .await?;
+            }
+            self.lock(&transaction, key).await?;
+            transaction
+                .execute_unprepared("SET LOCAL lock_timeout TO DEFAULT")
+                .await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Begins a transaction that sees the database as it is now, however long it reads.
+    pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self
+            .reader
+            .begin_with_options(TransactionOptions {
+                isolation_level: (self.backend == Backend::Postgres)
+                    .then_some(IsolationLevel::RepeatableRead),
+                access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            })
+            .await?;
+        if self.backend == Backend::Postgres {
+            transaction
+                .execute_unprepared("SET LOCAL statement_timeout = 0")
+                .await?;
+        }
+        Ok(transaction)
     }
 
     /// Closes the pools after what is under way.
@@ -175,6 +251,15 @@ impl Database {
             Backend::Sqlite => "",
             Backend::Postgres => " FOR UPDATE",
         }
+    }
+}
+
+/// Can a database be reached under this URL, as far as its text tells?
+pub fn is_database_url(url: &str) -> bool {
+    match Backend::of_url(url) {
+        Some(Backend::Sqlite) => sqlx::sqlite::SqliteConnectOptions::from_str(url).is_ok(),
+        Some(Backend::Postgres) => sqlx::postgres::PgConnectOptions::from_str(url).is_ok(),
+        None => false,
     }
 }
 

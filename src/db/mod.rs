@@ -3,13 +3,16 @@
 //! and the search index. Everyone above speaks one SQL, with `$1` parameters, through [`Query`].
 
 mod connect;
+pub mod deployment;
 mod id;
 pub mod load;
 mod query;
+pub mod schema;
 pub mod search;
 mod table;
+pub mod wake;
 
-pub use connect::{Backend, Database, DatabaseSettings};
+pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};

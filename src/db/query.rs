@@ -1,7 +1,9 @@
 //! A statement put together from pieces of SQL and bound values. Both databases read `$1` parameters,
 //! so one text serves both; the text of a given shape is always the same, so it is prepared once.
 
-use sea_orm::{ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{
+    ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, StreamTrait, TryGetable, Value,
+};
 
 use super::Backend;
 
@@ -111,6 +113,31 @@ impl Query {
         }
     }
 
+    /// Appends a table of pairs of ids, with the columns `first_id` and `second_id`.
+    pub fn bind_id_pairs(&mut self, backend: Backend, pairs: &[(i64, i64)]) -> &mut Self {
+        match backend {
+            Backend::Postgres => {
+                let (first, second): (Vec<i64>, Vec<i64>) = pairs.iter().copied().unzip();
+                self.push("unnest(")
+                    .bind(first)
+                    .push("::bigint[], ")
+                    .bind(second)
+                    .push("::bigint[]) AS pairs (first_id, second_id)")
+            }
+            Backend::Sqlite => {
+                let list: Vec<String> = pairs
+                    .iter()
+                    .map(|(first, second)| format!("[{first},{second}]"))
+                    .collect();
+                self.push(
+                    "(SELECT value ->> 0 AS first_id, value ->> 1 AS second_id FROM json_each(",
+                )
+                .bind(format!("[{}]", list.join(",")))
+                .push(")) AS pairs")
+            }
+        }
+    }
+
     /// The number of values bound so far.
     pub fn bound(&self) -> usize {
         self.values.len()
@@ -129,6 +156,15 @@ impl Query {
     pub async fn all(self, connection: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
         let statement = self.statement(connection);
         connection.query_all_raw(statement).await
+    }
+
+    /// All rows, one after the other, so that memory holds few of them.
+    pub async fn stream<C: ConnectionTrait + StreamTrait>(
+        self,
+        connection: &C,
+    ) -> Result<C::Stream<'_>, DbErr> {
+        let statement = self.statement(connection);
+        connection.stream_raw(statement).await
     }
 
     /// The first row, if any.

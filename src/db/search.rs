@@ -3,7 +3,29 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Backend, Query};
+use super::{Backend, Column, Query, Table};
+
+/// PostgreSQL's column of grams.
+pub(super) const GRAMS: &str = "search_grams";
+
+/// SQLite's index, as a table.
+pub(super) const FTS: Table = Table {
+    name: "facility_search",
+    columns: &[("rowid", Column::Big), ("grams", Column::Text)],
+};
+
+/// While SQLite's index is loaded it gathers more in memory, and merges what it wrote only at the end.
+pub(super) const BEGIN_LOAD: &[&str] = &[
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('automerge', 0)",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 33554432)",
+];
+
+/// Merges, and goes back to how FTS5 works by default.
+pub(super) const END_LOAD: &[&str] = &[
+    "INSERT INTO facility_search (facility_search) VALUES ('optimize')",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('automerge', 4)",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 1048576)",
+];
 
 /// A gram as a word of the FTS5 table.
 fn word(gram: i32) -> String {
@@ -36,6 +58,40 @@ pub async fn write(connection: &impl ConnectionTrait, id: i64, grams: &[i32]) ->
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Fills the index for rows that are not in it yet.
+pub async fn write_many(
+    connection: &impl ConnectionTrait,
+    rows: &[(i64, Vec<i32>)],
+) -> Result<(), DbErr> {
+    if connection.get_database_backend() == DbBackend::Postgres {
+        let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
+        let grams: Vec<String> = rows
+            .iter()
+            .map(|(_, grams)| {
+                let texts: Vec<String> = grams.iter().map(i32::to_string).collect();
+                texts.join(",")
+            })
+            .collect();
+        Query::with(
+            "UPDATE facility SET search_grams = string_to_array(n.grams, ',')::integer[] \
+             FROM unnest($1::bigint[], $2::text[]) AS n (id, grams) WHERE facility.id = n.id",
+            [ids.into(), grams.into()],
+        )
+        .execute(connection)
+        .await?;
+        return Ok(());
+    }
+    for rows in rows.chunks(500) {
+        let mut query = Query::new("INSERT INTO facility_search (rowid, grams) VALUES ");
+        for (position, (id, grams)) in rows.iter().enumerate() {
+            query.push(if position > 0 { ", (" } else { "(" });
+            query.bind(*id).push(", ").bind(document(grams)).push(")");
+        }
+        query.execute(connection).await?;
+    }
     Ok(())
 }
 

@@ -12,9 +12,13 @@
 mod allocation;
 mod assembly;
 mod calendar;
+mod chronicle;
 mod cities;
 mod course;
+mod entity;
 mod history;
+mod ledger;
+mod load;
 mod names;
 mod organisations;
 mod places;
@@ -27,6 +31,8 @@ use chrono::NaiveDate;
 use crate::facility::{FacilityKind, InstitutionCode, Prefecture};
 use crate::milestone::Milestone;
 
+pub use entity::{is_demo, is_empty};
+pub use load::load;
 pub use scale::{Scale, ScaleError};
 
 /// A vendor or a pharmacy chain.

@@ -154,6 +154,20 @@ impl Bureau {
         }
     }
 
+    /// Its name in full-width katakana.
+    pub const fn name_kana(self) -> &'static str {
+        match self {
+            Self::Hokkaido => "ホッカイドウコウセイキョク",
+            Self::Tohoku => "トウホクコウセイキョク",
+            Self::KantoShinetsu => "カントウシンエツコウセイキョク",
+            Self::TokaiHokuriku => "トウカイホクリクコウセイキョク",
+            Self::Kinki => "キンキコウセイキョク",
+            Self::ChugokuShikoku => "チュウゴクシコクコウセイキョク",
+            Self::Shikoku => "シコクコウセイシキョク",
+            Self::Kyushu => "キュウシュウコウセイキョク",
+        }
+    }
+
     /// The prefectures that it looks after, by number.
     pub fn prefectures(self) -> impl Iterator<Item = Prefecture> {
         Prefecture::all().filter(move |prefecture| prefecture.bureau() == self)

@@ -163,6 +163,20 @@ pub const FOREVER: NaiveDate = match NaiveDate::from_ymd_opt(9999, 12, 31) {
     None => NaiveDate::MAX,
 };
 
+/// How the periods of a facility change: those that are known no longer, and those that are from now on.
+/// What they have in common at their beginning stays as it is.
+pub fn difference<'a>(before: &'a [Period], after: &'a [Period]) -> (&'a [Period], &'a [Period]) {
+    let same = before
+        .iter()
+        .zip(after)
+        .take_while(|(before, after)| before == after)
+        .count();
+    (
+        before.get(same..).unwrap_or_default(),
+        after.get(same..).unwrap_or_default(),
+    )
+}
+
 /// What one change adds to the counts, by the day from which it counts and by cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deltas(BTreeMap<(NaiveDate, Cell), Counts>);

@@ -7,8 +7,9 @@ mod cell;
 pub mod entity;
 pub mod graphql;
 mod grid;
-
-pub use cell::{Cell, Counts, Deltas, FOREVER, Level, Period};
 pub mod service;
+mod tally;
 
+pub use cell::{Cell, Counts, Deltas, FOREVER, Level, Period, difference};
 pub use grid::Grid;
+pub use tally::Tally;

@@ -1,7 +1,11 @@
 //! One way from a request's parameters to its answer, whichever door it came through: read the document, choose the
 //! operation, ask the gate, check and price the variables, execute within the time limit, and settle the errors.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::http::StatusCode;
 use async_graphql::{
@@ -15,6 +19,7 @@ use super::{
     client::{RequestIds, TrustedProxies},
     gate::{Gate, coded},
     incoming::Parameters,
+    metrics::{self, Ended, OpenSubscription},
     websocket::SocketSettings,
 };
 use crate::api::request::{CheckedDocument, Checker, Cost};
@@ -184,11 +189,14 @@ impl<E: Executor, G: Gate> Endpoint<E, G> {
             cost,
             document,
             operation,
-            ..
+            kind,
         } = ready;
+        let started = Instant::now();
+        let count = |ended| metrics::executed(kind, ended, started.elapsed());
         let execution = AssertUnwindSafe(self.executor.execute(request)).catch_unwind();
         match tokio::time::timeout(self.settings.execution_time, execution).await {
             Ok(Ok(mut response)) => {
+                count(Ended::Answered);
                 self.checker
                     .complete(&document, operation.as_deref(), &mut response);
                 if show_cost {
@@ -197,10 +205,12 @@ impl<E: Executor, G: Gate> Endpoint<E, G> {
                 answer::settle(response, request_id)
             }
             Ok(Err(_panic)) => {
+                count(Ended::Panicked);
                 tracing::error!(request_id, "a resolver panicked");
                 answer::broken_off(answer::internal(request_id))
             }
             Err(_elapsed) => {
+                count(Ended::TimedOut);
                 tracing::warn!(request_id, "a request ran out of time");
                 answer::broken_off(coded("the request ran out of time", "TIMEOUT"))
             }
@@ -220,9 +230,14 @@ impl<E: Executor, G: Gate> Endpoint<E, G> {
             ..
         } = ready;
         let endpoint = Arc::clone(self);
+        let open = OpenSubscription::begin();
         let stream = self.executor.execute_stream(request, None);
         AssertUnwindSafe(stream)
             .catch_unwind()
+            .inspect(move |_| {
+                // The count goes down when the stream is dropped.
+                let _held = &open;
+            })
             .map(move |event| match event {
                 Ok(mut response) => {
                     endpoint

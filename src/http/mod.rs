@@ -2,6 +2,9 @@
 //! GraphiQL (`graphiql`). All of them lead through one `endpoint`, which asks the `gate` who is there and what they may
 //! do. `client` tells where a request comes from, `negotiation` which media type it gets, `incoming` reads it and
 //! `answer` writes what may be seen.
+//!
+//! The `server` around them gives each request its id, its log line and its security headers, and serves `health` and
+//! `metrics`.
 
 mod answer;
 mod client;
@@ -9,8 +12,11 @@ mod endpoint;
 mod gate;
 mod graphiql;
 mod graphql;
+mod health;
 mod incoming;
+mod metrics;
 mod negotiation;
+mod server;
 mod socket_protocol;
 mod websocket;
 
@@ -21,6 +27,9 @@ pub use client::{Network, NotANetwork, ProxyHeader, RequestIds, TrustedProxies};
 pub use endpoint::{Endpoint, Settings};
 pub use gate::{Credentials, Gate, Refusal, coded};
 pub use graphiql::mount as mount_graphiql;
+pub use health::{Check, Health};
+pub use metrics::{MetricsPage, describe_metrics};
+pub use server::{Parts, RunningServer, ServerSettings, start};
 pub use websocket::{Origins, SocketSettings, remember_connection};
 
 /// Serves an endpoint at a path, for HTTP and web sockets alike.

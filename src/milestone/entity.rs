@@ -33,6 +33,22 @@ pub const FACILITY_EVENT: Table = Table {
     ],
 };
 
+/// Events whose ids are given by who loads them.
+pub const LOADED_EVENT: Table = Table {
+    name: "facility_event",
+    columns: &[
+        ("id", Column::Big),
+        ("facility_id", Column::Big),
+        ("change_id", Column::Big),
+        ("aspect", Column::Code),
+        ("action", Column::Code),
+        ("effective_on", Column::Date),
+        ("value", Column::Big),
+        ("voids_id", Column::Big),
+        ("note", Column::Text),
+    ],
+};
+
 /// The read model.
 pub const FACILITY_STATE: Table = Table {
     name: "facility_state",
@@ -250,6 +266,13 @@ pub fn event_values(facility: FacilityId, change: ChangeId, event: &Event) -> Va
     ]
 }
 
+/// The columns of a loaded event's row. An event that has no id can't be loaded.
+pub fn loaded_event_values(facility: FacilityId, change: ChangeId, event: &Event) -> Values {
+    let id = Value::from(event.id.map(|id| id.0));
+    let rest = event_values(facility, change, event);
+    [id].into_iter().chain(rest).collect()
+}
+
 /// The columns of a state's row.
 pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Current) -> Values {
     let organisation = |id: Option<OrganisationId>| Value::from(id.map_or(0, |id| id.0));
@@ -416,6 +439,7 @@ pub async fn timelines(
     Ok(timelines)
 }
 
-fn read_source(code: i16) -> Result<Source, DbErr> {
+/// Reads a source's code.
+pub fn read_source(code: i16) -> Result<Source, DbErr> {
     Source::from_code(code).ok_or_else(|| DbErr::Type(format!("no source has the code {code}")))
 }

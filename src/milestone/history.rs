@@ -280,6 +280,11 @@ impl History {
         Self { events }
     }
 
+    /// Records events after those that are there.
+    pub fn record(&mut self, new: impl IntoIterator<Item = Event>) {
+        self.events.extend(new);
+    }
+
     /// Events in force, sorted by the day they took effect, and by recording within a day.
     pub fn in_force(&self) -> Vec<&Event> {
         let voided: Vec<EventId> = self.events.iter().filter_map(|event| event.voids).collect();

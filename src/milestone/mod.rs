@@ -7,8 +7,10 @@ pub mod graphql;
 pub mod history;
 pub mod kind;
 mod problem;
+mod replay;
 pub mod service;
 
 pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
 pub use problem::Problem;
+pub use replay::{KnownPeriod, Replay};

@@ -9,9 +9,11 @@
 
 mod auth;
 mod demo;
+mod feed;
 mod figures;
 mod http_graphql;
 mod limits;
+mod load;
 mod mail;
 mod migrations;
 mod pipeline;

@@ -12,6 +12,6 @@ pub use query::{
     within_bureaus,
 };
 pub use types::{
-    BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, event_ids, facilities_by_id,
-    facility, facility_payload, user_errors,
+    ActorKind, BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, TimelineEntry,
+    event_ids, facilities_by_id, facility, facility_payload, summary, timeline_entry, user_errors,
 };

@@ -256,14 +256,27 @@ impl Facility {
     }
 }
 
-fn summary(organisation: &OrganisationName) -> OrganisationSummary {
+/// An organisation as other objects name it.
+pub fn summary(organisation: &OrganisationName) -> OrganisationSummary {
     OrganisationSummary {
         id: NodeId::new(NodeKind::Organisation, organisation.id.0).encode(),
         name: organisation.name.clone(),
     }
 }
 
-fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
+impl From<&Identity> for ActorKind {
+    fn from(identity: &Identity) -> Self {
+        match identity {
+            Identity::Anonymous => Self::Anonymous,
+            Identity::User(_) => Self::User,
+            Identity::ServiceToken(_) => Self::ServiceToken,
+            Identity::System => Self::System,
+        }
+    }
+}
+
+/// An event as the API shows it.
+pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
     use TimelineEventKind as Kind;
     let event = &row.event;
     let withdrawn = event.action == Action::Withdrawn;
@@ -290,12 +303,7 @@ fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         effective_on: event.effective_on.into(),
         recorded_at: row.recorded_at,
         organisation: row.organisation.as_ref().map(summary),
-        actor_kind: match row.identity {
-            Identity::Anonymous => ActorKind::Anonymous,
-            Identity::User(_) => ActorKind::User,
-            Identity::ServiceToken(_) => ActorKind::ServiceToken,
-            Identity::System => ActorKind::System,
-        },
+        actor_kind: (&row.identity).into(),
         source: row.source,
         note: event.note.clone(),
         voided: row.voided,

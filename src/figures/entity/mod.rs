@@ -2,22 +2,23 @@
 //! counts, and folding it into totals.
 
 pub mod rows;
+mod sums;
 pub mod totals;
-
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use sea_orm::Value;
 
 use super::{Cell, Counts, Deltas, Grid, Level, Period};
 use crate::{
-    app::civil_day,
     db::{
         ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, FacilityId,
         OrganisationId, Query, Row, Table, Values,
     },
     facility::{FacilityKind, Prefecture},
 };
+
+/// Deltas read in one page.
+const DELTAS_AT_ONCE: usize = 10_000;
 
 /// Stands for "any vendor" and "any chain" in a total's key.
 pub const ANY: i64 = -1;
@@ -35,6 +36,23 @@ pub const FACILITY_PERIOD: Table = Table {
         ("chain_id", Column::Big),
         ("level", Column::Code),
         ("added_by", Column::Big),
+    ],
+};
+
+/// The periods of facilities, with all that was ever known.
+pub const KNOWN_PERIOD: Table = Table {
+    name: "facility_period",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("effective_from", Column::Date),
+        ("effective_until", Column::Date),
+        ("kind", Column::Code),
+        ("prefecture", Column::Code),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("level", Column::Code),
+        ("added_by", Column::Big),
+        ("removed_by", Column::Big),
     ],
 };
 
@@ -69,6 +87,7 @@ pub const FIGURE_TOTAL: Table = Table {
     ],
 };
 
+/// Identifies a total.
 const TOTAL_KEY: [&str; 5] = [
     "block_level",
     "block_start",
@@ -76,6 +95,8 @@ const TOTAL_KEY: [&str; 5] = [
     "chain_id",
     "effective_on",
 ];
+
+pub use sums::{LeanDelta, Sums, totals_of};
 
 /// A stretch of known time whose changes are summed on their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,6 +218,18 @@ pub fn period_values(facility: FacilityId, period: &Period, added_by: ChangeId) 
     ]
 }
 
+/// The columns of a period's row that may be known no longer.
+pub fn known_period_values(
+    facility: FacilityId,
+    period: &Period,
+    added_by: ChangeId,
+    removed_by: Option<ChangeId>,
+) -> Values {
+    let mut values = period_values(facility, period, added_by);
+    values.push(removed_by.map(|change| change.0).into());
+    values
+}
+
 /// The columns of a delta's row.
 pub fn delta_values(change: ChangeId, ordinal: i32, delta: &StoredDelta) -> Values {
     let count = |value: i64| Value::from(i32::try_from(value).unwrap_or(i32::MAX));
@@ -296,6 +329,37 @@ pub async fn deltas_between(
         .collect()
 }
 
+/// Where a page of [`folded_deltas`] ends: change and ordinal.
+pub type DeltaPosition = (i64, i32);
+
+/// A page of all deltas of changes up to a number, in the order of their keys, each with the instant of
+/// numbering. Answers where the page ends, if another may follow.
+pub async fn folded_deltas(
+    connection: &impl ConnectionTrait,
+    after: DeltaPosition,
+    up_to_seq: i64,
+    sums: &mut Sums,
+) -> Result<Option<DeltaPosition>, DbErr> {
+    let rows = Query::with(
+        format!(
+            "SELECT d.change_id, d.ordinal, c.settled_at, {DELTA_COLUMNS} FROM figure_delta d \
+             JOIN change c ON c.id = d.change_id WHERE (d.change_id, d.ordinal) > ($1, $2) \
+             AND c.seq <= $3 ORDER BY d.change_id, d.ordinal LIMIT {DELTAS_AT_ONCE}"
+        ),
+        [after.0.into(), after.1.into(), up_to_seq.into()],
+    )
+    .all(connection)
+    .await?;
+    let mut last = None;
+    for row in &rows {
+        let mut row = Row::new(row);
+        last = Some((row.take()?, row.take()?));
+        let settled_at = row.take()?;
+        sums.add(settled_at, &read_delta(&mut row)?);
+    }
+    Ok(last.filter(|_| rows.len() == DELTAS_AT_ONCE))
+}
+
 /// The columns that [`read_delta`] reads, of a `figure_delta d`.
 pub const DELTA_COLUMNS: &str = "d.effective_on, d.kind, d.prefecture, d.vendor_id, d.chain_id, \
                                  d.open_count, d.applied_count, d.ready_count, d.live_count";
@@ -356,132 +420,10 @@ fn unreadable(what: &str, code: i16) -> DbErr {
     DbErr::Type(format!("no {what} has the code {code}"))
 }
 
-/// Deltas summed by series and day: what folding works on.
-#[derive(Debug, Default)]
-pub struct Sums(BTreeMap<Series, BTreeMap<NaiveDate, Vec<(FacilityKind, Prefecture, Counts)>>>);
-
-impl Sums {
-    /// Adds a delta of a change numbered at an instant.
-    pub fn add(&mut self, settled_at: DateTime<Utc>, delta: &StoredDelta) {
-        let cell = &delta.cell;
-        for series in Series::of(cell, civil_day(settled_at)) {
-            self.0
-                .entry(series)
-                .or_default()
-                .entry(delta.effective_on)
-                .or_default()
-                .push((cell.kind, cell.prefecture, delta.counts));
-        }
-    }
-
-    /// The rows that follow if nothing was folded before, series by series.
-    pub fn into_rows(self) -> impl Iterator<Item = Values> {
-        self.0.into_iter().flat_map(|(series, days)| {
-            let mut grid = Grid::default();
-            days.into_iter().map(move |(day, deltas)| {
-                for (kind, prefecture, counts) in deltas {
-                    grid.add(kind, prefecture, counts);
-                }
-                total_values(&series, day, &grid)
-            })
-        })
-    }
-
-    /// Adds these sums to the stored totals.
-    pub async fn fold_into(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-        let mut changed = Vec::new();
-        for (series, days) in self.0 {
-            changed.extend(fold_series(transaction, series, days).await?);
-        }
-        FIGURE_TOTAL.upsert(transaction, &TOTAL_KEY, changed).await
-    }
-}
-
-/// The rows of a series that change when deltas are added from their days on.
-async fn fold_series(
-    transaction: &DatabaseTransaction,
-    series: Series,
-    days: BTreeMap<NaiveDate, Vec<(FacilityKind, Prefecture, Counts)>>,
-) -> Result<Vec<Values>, DbErr> {
-    let Some((&first, _)) = days.first_key_value() else {
-        return Ok(Vec::new());
-    };
-    let (mut before, mut later) = (Grid::default(), BTreeMap::new());
-    for (day, grid) in stored_from(transaction, &series, first).await? {
-        if day < first {
-            before = grid;
-        } else {
-            later.insert(day, grid);
-        }
-    }
-    let mut added = Grid::default();
-    let mut rows = Vec::new();
-    let mut all_days: Vec<NaiveDate> = later.keys().chain(days.keys()).copied().collect();
-    all_days.sort_unstable();
-    all_days.dedup();
-    for day in all_days {
-        for (kind, prefecture, counts) in days.get(&day).into_iter().flatten() {
-            added.add(*kind, *prefecture, *counts);
-        }
-        if let Some(stored) = later.remove(&day) {
-            before = stored;
-        }
-        let mut total = before.clone();
-        total.add_grid(&added);
-        rows.push(total_values(&series, day, &total));
-    }
-    Ok(rows)
-}
-
-/// A series' stored totals from a day on, and the last before it.
-async fn stored_from(
-    transaction: &DatabaseTransaction,
-    series: &Series,
-    first: NaiveDate,
-) -> Result<Vec<(NaiveDate, Grid)>, DbErr> {
-    let (level, start) = series.block.key();
-    let rows = Query::with(
-        "SELECT effective_on, counts FROM figure_total WHERE block_level = $1 AND block_start = $2 \
-         AND vendor_id = $3 AND chain_id = $4 AND effective_on >= COALESCE((SELECT max(effective_on) \
-         FROM figure_total WHERE block_level = $1 AND block_start = $2 AND vendor_id = $3 \
-         AND chain_id = $4 AND effective_on < $5), $5) ORDER BY effective_on",
-        [
-            level.into(),
-            start.into(),
-            series.vendor.into(),
-            series.chain.into(),
-            first.into(),
-        ],
-    )
-    .all(transaction)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let mut row = Row::new(row);
-            let day = row.take()?;
-            let mut grid = Grid::default();
-            add_encoded(&mut grid, &row.take::<Vec<u8>>()?)?;
-            Ok((day, grid))
-        })
-        .collect()
-}
-
 /// Adds a stored grid, or says that the row is damaged.
 pub fn add_encoded(grid: &mut Grid, bytes: &[u8]) -> Result<(), DbErr> {
     grid.add_encoded(bytes)
         .ok_or_else(|| DbErr::Type("a stored total can't be read".to_owned()))
-}
-
-fn total_values(series: &Series, day: NaiveDate, grid: &Grid) -> Values {
-    let (level, start) = series.block.key();
-    vec![
-        level.into(),
-        start.into(),
-        series.vendor.into(),
-        series.chain.into(),
-        day.into(),
-        grid.encode().into(),
-    ]
 }
 
 /// Removes all folded totals, before they are built anew.
@@ -489,15 +431,5 @@ pub async fn clear_totals(transaction: &DatabaseTransaction) -> Result<(), DbErr
     Query::new("DELETE FROM figure_total")
         .execute(transaction)
         .await?;
-    Ok(())
-}
-
-/// Writes totals where none are.
-pub async fn insert_totals(transaction: &DatabaseTransaction, sums: Sums) -> Result<(), DbErr> {
-    let mut rows = sums.into_rows().peekable();
-    while rows.peek().is_some() {
-        let some = rows.by_ref().take(5_000).collect();
-        FIGURE_TOTAL.insert(transaction, some).await?;
-    }
     Ok(())
 }

@@ -11,7 +11,7 @@ pub use bands::{Bands, Threshold, bands};
 pub use differences::{Difference, Movements, movements};
 
 use super::{
-    Deltas, Period,
+    Deltas, Period, difference,
     entity::{self, Sums},
 };
 use crate::{
@@ -51,13 +51,8 @@ pub async fn record(
         after,
     } in changes
     {
-        let same = before
-            .iter()
-            .zip(*after)
-            .take_while(|(b, a)| b == a)
-            .count();
-        let (gone, come) = (before.iter().skip(same), after.iter().skip(same));
-        if let Some(first) = gone.clone().next() {
+        let (gone, come) = difference(before, after);
+        if let Some(first) = gone.first() {
             removed.push((facility.0, first.from));
         }
         for period in gone {
@@ -105,10 +100,11 @@ pub async fn rebuild(database: &Database) -> Result<(), DbErr> {
     let last_seq = change::horizon(&transaction).await?.last_seq;
     entity::clear_totals(&transaction).await?;
     let mut sums = Sums::default();
-    for (settled_at, delta) in entity::deltas_between(&transaction, 0, last_seq).await? {
-        sums.add(settled_at, &delta);
+    let mut next = Some((0, 0));
+    while let Some(after) = next {
+        next = entity::folded_deltas(&transaction, after, last_seq, &mut sums).await?;
     }
-    entity::insert_totals(&transaction, sums).await?;
+    sums.insert_into(&transaction).await?;
     change::set_folded(&transaction, last_seq).await?;
     transaction.commit().await
 }

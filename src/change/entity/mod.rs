@@ -1,13 +1,46 @@
-//! The tables `change` and `change_horizon`.
+//! The tables `change` and `change_horizon`, and the walk along the changes that the feed is read by.
+
+mod feed;
+
+pub use feed::{Bounds, Details, Entry, EventsOfEntry, Position, bounds, events_of, walk};
 
 use chrono::{DateTime, Utc};
 
 use crate::{
     auth::Identity,
     db::{
-        ChangeId, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId, Query,
-        Row, UserId,
+        ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId,
+        Query, Row, Table, UserId, Values,
     },
+};
+
+/// Changes that are numbered when they are written, which only who loads a whole history may do.
+pub const SETTLED_CHANGE: Table = Table {
+    name: "change",
+    columns: &[
+        ("id", Column::Big),
+        ("seq", Column::Big),
+        ("settled_at", Column::Instant),
+        ("recorded_at", Column::Instant),
+        ("identity_kind", Column::Code),
+        ("identity_id", Column::Big),
+        ("organisation_id", Column::Big),
+        ("source", Column::Code),
+        ("operation", Column::Text),
+        ("request_id", Column::Text),
+        ("reason", Column::Text),
+    ],
+};
+
+/// The one row that says how far changes are numbered.
+pub const CHANGE_HORIZON: Table = Table {
+    name: "change_horizon",
+    columns: &[
+        ("id", Column::Code),
+        ("last_seq", Column::Big),
+        ("settled_until", Column::Instant),
+        ("folded_seq", Column::Big),
+    ],
 };
 
 /// Where a change came from. Codes are stored.
@@ -103,6 +136,39 @@ pub fn identity_of(kind: i16, id: Option<i64>) -> Identity {
     }
 }
 
+/// The columns of a numbered change's row.
+pub fn settled_change_values(
+    id: ChangeId,
+    seq: i64,
+    settled_at: DateTime<Utc>,
+    row: ChangeRow,
+) -> Values {
+    let (identity_kind, identity_id) = identity_columns(&row.identity);
+    vec![
+        id.0.into(),
+        seq.into(),
+        settled_at.into(),
+        row.recorded_at.into(),
+        identity_kind.into(),
+        identity_id.into(),
+        row.organisation.map(|id| id.0).into(),
+        row.source.code().into(),
+        row.operation.into(),
+        row.request_id.into(),
+        row.reason.into(),
+    ]
+}
+
+/// The columns of the horizon's row.
+pub fn horizon_values(horizon: &Horizon) -> Values {
+    vec![
+        1_i16.into(),
+        horizon.last_seq.into(),
+        horizon.settled_until.into(),
+        horizon.folded_seq.into(),
+    ]
+}
+
 /// Inserts the row of a change. Call it after every lock is taken: ids of changes that waited for each
 /// other are then in the order in which they commit.
 pub async fn insert(transaction: &DatabaseTransaction, row: ChangeRow) -> Result<ChangeId, DbErr> {
@@ -168,6 +234,28 @@ pub async fn has_unsettled(connection: &impl ConnectionTrait) -> Result<bool, Db
         .one(connection)
         .await?;
     Ok(row.is_some())
+}
+
+/// Committed changes that have no number yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// How many.
+    pub count: i64,
+    /// When the first of them was recorded.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// How many changes wait for their number, and for how long.
+pub async fn unsettled(connection: &impl ConnectionTrait) -> Result<Unsettled, DbErr> {
+    let row = Query::new("SELECT count(*), min(recorded_at) FROM change WHERE seq IS NULL")
+        .one(connection)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
+    let mut row = Row::new(&row);
+    Ok(Unsettled {
+        count: row.take()?,
+        oldest: row.take()?,
+    })
 }
 
 /// Numbers every committed change that has no number, after `last_seq`, in the order of ids. Answers how

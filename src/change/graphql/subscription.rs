@@ -1,0 +1,138 @@
+//! Following the change feed. A subscriber holds one page at most: the next is read when the last entry
+//! of this one was taken, so a slow reader costs us nothing but the place where it stands. Between pages
+//! it waits for a wake-up, or a second, and before each it is asked again who the reader is by now.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_graphql::{Context, Subscription};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+
+use super::types::{ChangeEntry, Wanted, bad_cursor, fingerprint, load, read_cursor};
+use crate::{
+    api::{
+        ApiError, ApiResult,
+        context::{actor_refresh, services},
+    },
+    app::Services,
+    auth::{ActorRefresh, Permission},
+    change::feed::{self, Position, Start},
+};
+
+/// Entries read at a time.
+const PAGE: usize = 50;
+/// Changes that nobody told this process of are looked for this often.
+const POLL: Duration = Duration::from_secs(1);
+/// A page that waited for its reader longer than this is read again: rights may have changed.
+const FRESH: TimeDelta = TimeDelta::seconds(1);
+
+/// Subscriptions to what changes.
+#[derive(Default)]
+pub struct ChangeSubscription;
+
+#[Subscription]
+impl ChangeSubscription {
+    /// Every change of every facility in your scope as it settles, in the order of the query `changes` and
+    /// with the same cursors: subscribe again, on any server, with the cursor of the last entry that you
+    /// have. Ends when you may no longer read facilities.
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "The cursor after which to begin, at most 90 days old (CURSOR_EXPIRED beyond that). Not given: \
+                    now."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = ApiResult<ChangeEntry>> + use<>, ApiError> {
+        let services = services(context)?.clone();
+        let start = match after {
+            None => Start::Now,
+            Some(cursor) => {
+                let parts = fingerprint().parts(&cursor).ok_or_else(bad_cursor)?;
+                Start::After(read_cursor(&parts)?)
+            }
+        };
+        let position = feed::begin(&services.database, &services.clock, start).await?;
+        let subscriber = Subscriber {
+            settled: services.settled.subscribe(),
+            services,
+            refresh: actor_refresh(context)?,
+            wanted: Wanted::of(&context.look_ahead()),
+            position,
+            page: None,
+        };
+        Ok(stream::try_unfold(subscriber, Subscriber::next))
+    }
+}
+
+/// A page that was read, and not yet taken to its end.
+struct Waiting {
+    entries: VecDeque<ChangeEntry>,
+    end: Position,
+    read_at: DateTime<Utc>,
+}
+
+/// Where a subscriber stands.
+struct Subscriber {
+    services: Services,
+    settled: watch::Receiver<i64>,
+    refresh: Arc<dyn ActorRefresh>,
+    wanted: Wanted,
+    position: Position,
+    page: Option<Waiting>,
+}
+
+impl Subscriber {
+    /// The next entry, as soon as there is one; `None` when the reader may no longer be here.
+    async fn next(mut self) -> ApiResult<Option<(ChangeEntry, Self)>> {
+        let now = self.services.clock.now();
+        self.page.take_if(|page| now - page.read_at > FRESH);
+        loop {
+            if let Some(entry) = self.take() {
+                return Ok(Some((entry, self)));
+            }
+            // Seen before reading, so that what settles while we read wakes us again.
+            self.settled.borrow_and_update();
+            let Some(actor) = self.refresh.refresh().await? else {
+                return Ok(None);
+            };
+            if !actor.may(Permission::FacilityRead) {
+                return Ok(None);
+            }
+            let start = Start::After(self.position);
+            let page = load(&self.services, &actor, start, PAGE, self.wanted).await?;
+            if page.entries.is_empty() {
+                self.position = page.end;
+                if !page.more {
+                    self.wake().await;
+                }
+                continue;
+            }
+            self.page = Some(Waiting {
+                entries: page.entries.into(),
+                end: page.end,
+                read_at: self.services.clock.now(),
+            });
+        }
+    }
+
+    /// Takes an entry of the page at hand.
+    fn take(&mut self) -> Option<ChangeEntry> {
+        let page = self.page.as_mut()?;
+        let entry = page.entries.pop_front()?;
+        self.position = entry.position;
+        if page.entries.is_empty() {
+            self.position = page.end;
+            self.page = None;
+        }
+        Some(entry)
+    }
+
+    /// Waits until something settled, or might have.
+    async fn wake(&mut self) {
+        if let Ok(Err(_gone)) = tokio::time::timeout(POLL, self.settled.changed()).await {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Every table with all its columns, for what treats all tables alike: backups. A test compares this list to
+//! the schema that the migrations make.
+
+use super::{Column, Table};
+
+/// A table as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its name and all its columns, but those that are derived for searching.
+    pub table: Table,
+    /// The columns of its primary key.
+    pub key: &'static [&'static str],
+    /// Whether a backup holds it. Left out are keys that must not leave the database, and what concerns
+    /// running processes only.
+    pub backed_up: bool,
+}
+
+impl Definition {
+    /// Does the database number its rows?
+    pub fn has_generated_id(&self) -> bool {
+        self.table.columns.first() == Some(&("id", Column::Big))
+    }
+}
+
+/// All tables, but that of the applied migrations and the search index of SQLite.
+pub const ALL_TABLES: &[Definition] = &[
+    Definition {
+        table: Table {
+            name: "change",
+            columns: &[
+                ("id", Column::Big),
+                ("seq", Column::Big),
+                ("recorded_at", Column::Instant),
+                ("settled_at", Column::Instant),
+                ("identity_kind", Column::Code),
+                ("identity_id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("source", Column::Code),
+                ("operation", Column::Text),
+                ("request_id", Column::Text),
+                ("reason", Column::Text),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "change_horizon",
+            columns: &[
+                ("id", Column::Code),
+                ("last_seq", Column::Big),
+                ("settled_until", Column::Instant),
+                ("folded_seq", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "idempotency",
+            columns: &[
+                ("caller", Column::Text),
+                ("idempotency_key", Column::Text),
+                ("request_hash", Column::Bytes),
+                ("outcome", Column::Text),
+                ("created_at", Column::Instant),
+            ],
+        },
+        key: &["caller", "idempotency_key"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "facility",
+            columns: &[
+                ("id", Column::Big),
+                ("name", Column::Text),
+                ("name_kana", Column::Text),
+                ("postal_code", Column::Text),
+                ("address", Column::Text),
+                ("phone", Column::Text),
+                ("email", Column::Text),
+                ("search_text", Column::Text),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "facility_code",
+            columns: &[
+                ("code", Column::Text),
+                ("facility_id", Column::Big),
+                ("valid_until", Column::Date),
+            ],
+        },
+        key: &["code"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "facility_reference",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("reference", Column::Text),
+                ("facility_id", Column::Big),
+            ],
+        },
+        key: &["organisation_id", "reference"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "facility_event",
+            columns: &[
+                ("id", Column::Big),
+                ("facility_id", Column::Big),
+                ("change_id", Column::Big),
+                ("aspect", Column::Code),
+                ("action", Column::Code),
+                ("effective_on", Column::Date),
+                ("value", Column::Big),
+                ("voids_id", Column::Big),
+                ("note", Column::Text),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "facility_state",
+            columns: &[
+                ("facility_id", Column::Big),
+                ("code", Column::Text),
+                ("version", Column::Int),
+                ("kind", Column::Code),
+                ("prefecture", Column::Code),
+                ("public_institution", Column::Bool),
+                ("opened_on", Column::Date),
+                ("closed_on", Column::Date),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("contractor_id", Column::Big),
+                ("stage", Column::Code),
+                ("last_milestone_on", Column::Date),
+                ("reader_applied_on", Column::Date),
+                ("vendor_ordered_on", Column::Date),
+                ("use_applied_on", Column::Date),
+                ("certificate_issued_on", Column::Date),
+                ("reader_delivered_on", Column::Date),
+                ("pc_procured_on", Column::Date),
+                ("router_procured_on", Column::Date),
+                ("installed_on", Column::Date),
+                ("ready_on", Column::Date),
+                ("live_on", Column::Date),
+            ],
+        },
+        key: &["facility_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "milestone_plan",
+            columns: &[
+                ("facility_id", Column::Big),
+                ("milestone", Column::Code),
+                ("planned_on", Column::Date),
+            ],
+        },
+        key: &["facility_id", "milestone"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "deployment",
+            columns: &[("key", Column::Text), ("value", Column::Text)],
+        },
+        key: &["key"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "job_lease",
+            columns: &[
+                ("name", Column::Text),
+                ("holder", Column::Text),
+                ("until", Column::Instant),
+                ("last_run_at", Column::Instant),
+                ("last_outcome", Column::Text),
+            ],
+        },
+        key: &["name"],
+        backed_up: false,
+    },
+    Definition {
+        table: Table {
+            name: "facility_period",
+            columns: &[
+                ("id", Column::Big),
+                ("facility_id", Column::Big),
+                ("effective_from", Column::Date),
+                ("effective_until", Column::Date),
+                ("kind", Column::Code),
+                ("prefecture", Column::Code),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("level", Column::Code),
+                ("added_by", Column::Big),
+                ("removed_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "figure_delta",
+            columns: &[
+                ("change_id", Column::Big),
+                ("ordinal", Column::Int),
+                ("effective_on", Column::Date),
+                ("kind", Column::Code),
+                ("prefecture", Column::Code),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("open_count", Column::Int),
+                ("applied_count", Column::Int),
+                ("ready_count", Column::Int),
+                ("live_count", Column::Int),
+            ],
+        },
+        key: &["change_id", "ordinal"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "figure_total",
+            columns: &[
+                ("block_level", Column::Code),
+                ("block_start", Column::Date),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("effective_on", Column::Date),
+                ("counts", Column::Bytes),
+            ],
+        },
+        key: &[
+            "block_level",
+            "block_start",
+            "vendor_id",
+            "chain_id",
+            "effective_on",
+        ],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "organisation",
+            columns: &[
+                ("id", Column::Big),
+                ("kind", Column::Code),
+                ("name", Column::Text),
+                ("name_kana", Column::Text),
+                ("bureau", Column::Code),
+                ("facility_id", Column::Big),
+                ("created_at", Column::Instant),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "user_account",
+            columns: &[
+                ("id", Column::Big),
+                ("email", Column::Text),
+                ("display_name", Column::Text),
+                ("password_hash", Column::Text),
+                ("language", Column::Code),
+                ("disabled_at", Column::Instant),
+                ("created_at", Column::Instant),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "membership",
+            columns: &[
+                ("user_id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("role", Column::Code),
+                ("created_at", Column::Instant),
+            ],
+        },
+        key: &["user_id", "organisation_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "session",
+            columns: &[
+                ("id", Column::Big),
+                ("user_id", Column::Big),
+                ("created_at", Column::Instant),
+                ("expires_at", Column::Instant),
+                ("revoked_at", Column::Instant),
+                ("revoked_because", Column::Text),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "refresh_token",
+            columns: &[
+                ("token_hash", Column::Bytes),
+                ("session_id", Column::Big),
+                ("created_at", Column::Instant),
+                ("expires_at", Column::Instant),
+                ("used_at", Column::Instant),
+            ],
+        },
+        key: &["token_hash"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "service_token",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("name", Column::Text),
+                ("role", Column::Code),
+                ("permissions", Column::Text),
+                ("token_hash", Column::Bytes),
+                ("created_by", Column::Big),
+                ("created_at", Column::Instant),
+                ("expires_at", Column::Instant),
+                ("revoked_at", Column::Instant),
+                ("last_used_at", Column::Instant),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "one_time_secret",
+            columns: &[
+                ("id", Column::Big),
+                ("purpose", Column::Code),
+                ("secret_hash", Column::Bytes),
+                ("user_id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("facility_id", Column::Big),
+                ("email", Column::Text),
+                ("role", Column::Code),
+                ("created_by", Column::Big),
+                ("created_at", Column::Instant),
+                ("expires_at", Column::Instant),
+                ("failures", Column::Int),
+                ("used_at", Column::Instant),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "login_throttle",
+            columns: &[
+                ("bucket", Column::Text),
+                ("attempts", Column::Int),
+                ("window_ends_at", Column::Instant),
+            ],
+        },
+        key: &["bucket"],
+        backed_up: false,
+    },
+    Definition {
+        table: Table {
+            name: "signing_key",
+            columns: &[
+                ("kid", Column::Text),
+                ("private_key", Column::Bytes),
+                ("public_key", Column::Bytes),
+                ("created_at", Column::Instant),
+                ("signs_from", Column::Instant),
+                ("verifies_until", Column::Instant),
+            ],
+        },
+        key: &["kid"],
+        backed_up: false,
+    },
+    Definition {
+        table: Table {
+            name: "mail_outbox",
+            columns: &[
+                ("id", Column::Big),
+                ("message_id", Column::Text),
+                ("recipient", Column::Text),
+                ("template", Column::Text),
+                ("language", Column::Code),
+                ("content", Column::Text),
+                ("created_at", Column::Instant),
+                ("not_before", Column::Instant),
+                ("attempts", Column::Int),
+                ("leased_until", Column::Instant),
+                ("state", Column::Code),
+                ("finished_at", Column::Instant),
+                ("last_error", Column::Text),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+];

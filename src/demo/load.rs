@@ -1,0 +1,362 @@
+//! Loads the demo nation into an empty database: organisations, facilities, their history as it was
+//! recorded day by day, and everything that follows from it. One thread makes facilities while another
+//! writes them, some at a time, so memory stays small; the whole is one transaction.
+
+use chrono::{DateTime, NaiveTime, Utc};
+use tokio::sync::mpsc;
+
+use super::{
+    DemoFacility, National, Scale, chronicle,
+    entity::{DEMO, DEPLOYMENT, ORGANISATION, organisation_values},
+    ledger::{Ledger, take_over_day},
+};
+use crate::{
+    app::Clock,
+    auth::OrganisationKind,
+    change::{CHANGE_HORIZON, Horizon, SETTLED_CHANGE, horizon_values},
+    db::{
+        Database, DbErr, FacilityId, OrganisationId, Values,
+        load::{Loader, Searchable},
+    },
+    facility::{
+        Bureau,
+        entity::{Contacts, FACILITY, FACILITY_CODE, code_values, facility_values},
+        text,
+    },
+    figures::{
+        Tally,
+        entity::{
+            FIGURE_DELTA, FIGURE_TOTAL, KNOWN_PERIOD, Sums, delta_values, known_period_values,
+        },
+    },
+    milestone::{
+        Replay,
+        entity::{FACILITY_STATE, LOADED_EVENT, loaded_event_values, state_values},
+    },
+};
+
+/// Facilities written at a time.
+const BATCH: usize = 2_000;
+/// Batches that wait to be written.
+const WAITING: usize = 1;
+
+/// The demo's organisations by their ids.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Organisations {
+    vendors: usize,
+}
+
+/// Loads the demo nation at a scale. `progress` is told how many facilities of how many are written.
+///
+/// # Errors
+/// The database isn't empty (see [`super::is_empty`]), or it failed. Nothing is left then.
+pub async fn load(
+    database: &Database,
+    clock: &Clock,
+    scale: Scale,
+    progress: impl Fn(usize, usize),
+) -> Result<(), DbErr> {
+    let nation = National::plan(scale);
+    let organisations = Organisations {
+        vendors: nation.vendors().len(),
+    };
+    let total = nation.facility_count();
+    let mut loader = Loader::begin(
+        database,
+        &[
+            &ORGANISATION,
+            &SETTLED_CHANGE,
+            &FACILITY,
+            &FACILITY_CODE,
+            &LOADED_EVENT,
+            &FACILITY_STATE,
+            &KNOWN_PERIOD,
+            &FIGURE_DELTA,
+            &FIGURE_TOTAL,
+        ],
+    )
+    .await?;
+    loader
+        .write(&ORGANISATION, organisations.rows(&nation))
+        .await?;
+    let (sender, mut batches) = mpsc::channel(WAITING);
+    let making = tokio::task::spawn_blocking(move || make(&nation, organisations, &sender));
+    let mut written = 0;
+    while let Some(batch) = batches.recv().await {
+        written += batch.facilities.len();
+        batch.write(&mut loader).await?;
+        progress(written, total);
+    }
+    let made = making
+        .await
+        .map_err(|error| DbErr::Custom(error.to_string()))??;
+    made.write(&mut loader, organisations).await?;
+    let facts = [
+        (DEMO, scale.to_string()),
+        ("demo_loaded_at", clock.now().to_rfc3339()),
+    ];
+    let facts = facts.map(|(key, value)| vec![key.into(), value.into()]);
+    loader.write(&DEPLOYMENT, facts).await?;
+    loader.finish().await
+}
+
+impl Organisations {
+    /// 社会保険診療報酬支払基金
+    pub(super) const FUND: OrganisationId = OrganisationId(2);
+    const FIRST_BUREAU: i64 = 3;
+    const FIRST_VENDOR: i64 = 21;
+
+    pub(super) fn vendor(self, place: usize) -> OrganisationId {
+        OrganisationId(Self::FIRST_VENDOR + i64::try_from(place).unwrap_or(0))
+    }
+
+    pub(super) fn chain(self, place: usize) -> OrganisationId {
+        self.vendor(self.vendors + place)
+    }
+
+    fn rows(self, nation: &National) -> Vec<Values> {
+        use OrganisationKind as Kind;
+        let single = [
+            (1, Kind::Ministry, "厚生労働省", "コウセイロウドウショウ"),
+            (
+                Self::FUND.0,
+                Kind::PaymentFund,
+                "社会保険診療報酬支払基金",
+                "シャカイホケンシンリョウホウシュウシハライキキン",
+            ),
+            (
+                11,
+                Kind::Auditor,
+                "全国導入監査室",
+                "ゼンコクドウニュウカンサシツ",
+            ),
+            (
+                12,
+                Kind::SupportContractor,
+                "ミナモ導入支援株式会社",
+                "ミナモドウニュウシエン",
+            ),
+            (
+                13,
+                Kind::SupportContractor,
+                "株式会社トモリ設定サービス",
+                "トモリセッテイサービス",
+            ),
+            (
+                14,
+                Kind::Supplier,
+                "カナエ情報機器株式会社",
+                "カナエジョウホウキキ",
+            ),
+            (
+                15,
+                Kind::Supplier,
+                "株式会社ヒヨリ通信機",
+                "ヒヨリツウシンキ",
+            ),
+        ];
+        let single = single
+            .into_iter()
+            .map(|(id, kind, name, kana)| row(OrganisationId(id), kind, (name, kana), None));
+        let bureaus = Bureau::ALL.into_iter().zip(Self::FIRST_BUREAU..);
+        let bureaus = bureaus.map(|(bureau, id)| {
+            let names = (bureau.name_ja(), bureau.name_kana());
+            row(
+                OrganisationId(id),
+                Kind::RegionalBureau,
+                names,
+                Some(bureau),
+            )
+        });
+        let vendors = nation.vendors().iter().enumerate();
+        let vendors = vendors.map(|(place, vendor)| {
+            let names = (vendor.name.as_str(), vendor.name_kana.as_str());
+            row(self.vendor(place), Kind::Vendor, names, None)
+        });
+        let chains = nation.chains().iter().enumerate();
+        let chains = chains.map(|(place, chain)| {
+            let names = (chain.name.as_str(), chain.name_kana.as_str());
+            row(self.chain(place), Kind::Chain, names, None)
+        });
+        single.chain(bureaus).chain(vendors).chain(chains).collect()
+    }
+}
+
+fn row(
+    id: OrganisationId,
+    kind: OrganisationKind,
+    names: (&str, &str),
+    bureau: Option<Bureau>,
+) -> Values {
+    organisation_values(id, kind, names, bureau, founded_at())
+}
+
+/// The organisations were there when the rollout began.
+fn founded_at() -> DateTime<Utc> {
+    take_over_day().and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Facilities with everything of theirs, ready to be written.
+#[derive(Default)]
+struct Batch {
+    facilities: Vec<Searchable>,
+    codes: Vec<Values>,
+    events: Vec<Values>,
+    states: Vec<Values>,
+    periods: Vec<Values>,
+}
+
+impl Batch {
+    async fn write(self, loader: &mut Loader) -> Result<(), DbErr> {
+        loader.write_searchable(&FACILITY, self.facilities).await?;
+        loader.write(&FACILITY_CODE, self.codes).await?;
+        loader.write(&LOADED_EVENT, self.events).await?;
+        loader.write(&FACILITY_STATE, self.states).await?;
+        loader.write(&KNOWN_PERIOD, self.periods).await
+    }
+}
+
+/// What is known of the nation once all facilities are made.
+struct Made {
+    ledger: Ledger,
+    tally: Tally,
+}
+
+/// Makes all facilities, and hands them over in batches until nobody takes them any more.
+fn make(
+    nation: &National,
+    organisations: Organisations,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<Made, DbErr> {
+    let mut maker = Maker {
+        organisations,
+        next_event: 1,
+        made: Made {
+            ledger: Ledger::new(organisations.vendors),
+            tally: Tally::default(),
+        },
+        batch: Batch::default(),
+    };
+    for (facility, id) in nation.facilities().zip(1_i64..) {
+        maker.add(FacilityId(id), facility)?;
+        if maker.batch.facilities.len() == BATCH
+            && batches
+                .blocking_send(std::mem::take(&mut maker.batch))
+                .is_err()
+        {
+            break;
+        }
+    }
+    batches.blocking_send(maker.batch).ok();
+    Ok(maker.made)
+}
+
+struct Maker {
+    organisations: Organisations,
+    next_event: i64,
+    made: Made,
+    batch: Batch,
+}
+
+impl Maker {
+    fn add(&mut self, id: FacilityId, facility: DemoFacility) -> Result<(), DbErr> {
+        let Made { ledger, tally } = &mut self.made;
+        let events = chronicle::of(&facility, self.organisations, ledger, &mut self.next_event);
+        let rows = events
+            .iter()
+            .map(|(change, event)| loaded_event_values(id, *change, event));
+        self.batch.events.extend(rows);
+        let mut replay = Replay::default();
+        for recorded in events.chunk_by(|(one, _), (other, _)| one == other) {
+            let change = recorded.first().map(|(change, _)| *change);
+            let events = recorded.iter().map(|(_, event)| event.clone());
+            let deltas = change.map(|change| (change, replay.record(change, events)));
+            if let Some((change, deltas)) = deltas {
+                let deltas = deltas.map_err(|broken| impossible(&facility, &broken))?;
+                tally.add(change, &deltas);
+            }
+        }
+        self.batch.add(id, facility, &replay);
+        Ok(())
+    }
+}
+
+fn impossible(facility: &DemoFacility, broken: &crate::milestone::Violation) -> DbErr {
+    DbErr::Custom(format!(
+        "the demo's {} breaks a rule: {broken:?}",
+        facility.code
+    ))
+}
+
+impl Batch {
+    fn add(&mut self, id: FacilityId, facility: DemoFacility, replay: &Replay) {
+        let present = [(facility.code, None)];
+        let past = facility
+            .past_codes
+            .iter()
+            .map(|(code, until)| (*code, Some(*until)));
+        let codes = past.chain(present);
+        self.codes
+            .extend(codes.map(|(code, until)| code_values(code, id, until)));
+        self.periods.extend(
+            replay.periods().iter().map(|known| {
+                known_period_values(id, &known.period, known.added_by, known.removed_by)
+            }),
+        );
+        self.states.extend(replay.derived().map(|derived| {
+            let code = facility.code.to_string();
+            state_values(id, &code, replay.version(), &derived.current)
+        }));
+        let contacts = Contacts {
+            name: facility.name,
+            name_kana: facility.name_kana,
+            postal_code: facility.postal_code,
+            address: facility.address,
+            phone: facility.phone,
+            email: facility.email,
+        };
+        self.facilities.push(Searchable {
+            grams: text::grams(&contacts.search_text()),
+            values: facility_values(id, &contacts),
+        });
+    }
+}
+
+impl Made {
+    /// Writes changes, deltas and totals.
+    async fn write(self, loader: &mut Loader, organisations: Organisations) -> Result<(), DbErr> {
+        let changes = self.ledger.changes();
+        loader
+            .write(
+                &SETTLED_CHANGE,
+                changes.map(|change| change.values(organisations)),
+            )
+            .await?;
+        let mut changes = self.ledger.changes().peekable();
+        let mut sums = Sums::default();
+        let mut ordinal = 0_i32;
+        let deltas = self.tally.into_sorted().filter_map(|(id, delta)| {
+            while changes.next_if(|change| change.id < id).is_some() {
+                ordinal = 0;
+            }
+            sums.add(changes.peek()?.settled_at(), &delta);
+            ordinal += 1;
+            Some(delta_values(id, ordinal - 1, &delta))
+        });
+        loader.write(&FIGURE_DELTA, deltas).await?;
+        while let Some(rows) = sums.next_rows() {
+            loader.write(&FIGURE_TOTAL, rows).await?;
+        }
+        let Some(last) = self.ledger.changes().last() else {
+            return Ok(());
+        };
+        let horizon = Horizon {
+            last_seq: last.seq,
+            settled_until: last.settled_at(),
+            folded_seq: last.seq,
+        };
+        loader
+            .replace(&CHANGE_HORIZON, horizon_values(&horizon))
+            .await
+    }
+}
