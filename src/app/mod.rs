@@ -1,5 +1,6 @@
 //! Configuration, wiring, telemetry, start-up and graceful stop.
 
+pub mod accounts;
 pub mod background;
 pub mod clock;
 pub mod config;

@@ -8,13 +8,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Config, Services,
+    Clock, Config, Services, accounts,
     background::Background,
     migrations::{self, State},
     routes::Routes,
     telemetry::{self, TelemetryError},
 };
 use crate::{
+    auth::AuthService,
     db::{Database, DbErr},
     http::{self, Check, Health, MetricsPage, Parts, RequestIds, RunningServer},
 };
@@ -36,6 +37,18 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The accounts can't be opened.
+    #[error("the accounts can't be opened: {0}")]
+    Accounts(String),
+    /// Mail can't be sent as configured.
+    #[error("mail can't be sent: {0}")]
+    Mail(String),
+    /// Root fields of the API without a policy: a mistake of ours.
+    #[error("the API has fields without a policy: {}", .0.join(", "))]
+    NoPolicy(Vec<String>),
+    /// The schema can't be read: a mistake of ours.
+    #[error("the schema can't be read: {0}")]
+    Schema(String),
     /// The server or the signals failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -52,7 +65,8 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
     let metrics = telemetry::start_metrics()?;
     let services = open(config).await?;
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let routes = Routes::open(config, &services, &closing).await?;
+    let auth = accounts::open(config, &services).await?;
+    let routes = Routes::open(config, &services, &auth, &closing)?;
     let process: u32 = rand::random();
     let sampled = services.clone();
     let parts = Parts {
@@ -78,7 +92,7 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
         address: config.server.listen,
         error,
     })?;
-    let background = start_background(config, &services, process);
+    let background = start_background(config, &services, &auth, process)?;
     let mut server = tokio::spawn(server);
     tracing::info!(%address, "serving");
     bound(address);
@@ -113,7 +127,8 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
 /// When it can't start.
 pub async fn work(config: &Config, started: impl FnOnce()) -> Result<(), StartError> {
     let services = open(config).await?;
-    let background = start_background(config, &services, rand::random());
+    let auth = accounts::open(config, &services).await?;
+    let background = start_background(config, &services, &auth, rand::random())?;
     tracing::info!("working");
     started();
     let signalled = stop_signal().await;
@@ -141,9 +156,22 @@ async fn open(config: &Config) -> Result<Services, StartError> {
     Ok(Services::new(database, Clock::System))
 }
 
-fn start_background(config: &Config, services: &Services, process: u32) -> Background {
+fn start_background(
+    config: &Config,
+    services: &Services,
+    auth: &Arc<AuthService>,
+    process: u32,
+) -> Result<Background, StartError> {
     let holder = format!("{process:08x}");
-    Background::start(services, config.retention, holder, Vec::new(), Vec::new())
+    let steps = accounts::steps(config, services, auth)?;
+    let jobs = accounts::jobs(auth);
+    Ok(Background::start(
+        services,
+        config.retention,
+        holder,
+        steps,
+        jobs,
+    ))
 }
 
 type Checks = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Vec<Check>> + Send + Sync>;

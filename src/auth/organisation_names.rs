@@ -22,6 +22,18 @@ impl Loader<OrganisationId> for Names {
     }
 }
 
+/// The names of organisations by their ids.
+pub async fn names(
+    database: &Database,
+    ids: &[OrganisationId],
+) -> Result<HashMap<OrganisationId, String>, DbErr> {
+    let found = load(database, ids).await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, found)| (id, found.name))
+        .collect())
+}
+
 async fn load(
     database: &Database,
     ids: &[OrganisationId],

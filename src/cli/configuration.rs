@@ -49,6 +49,17 @@ impl ConfigurationOptions {
         })
     }
 
+    /// Does the environment, the file or a flag say which database?
+    pub fn names_database(&self) -> bool {
+        let by_flag = self.set.iter().any(|(key, _)| key == "database.url");
+        let names = ["DATABASE_URL", "KAITSU_DATABASE__URL"];
+        by_flag
+            || self.config.is_some()
+            || environment()
+                .iter()
+                .any(|(name, _)| names.contains(&name.as_str()))
+    }
+
     /// Opens the database for a command that needs it as it should be: up to date.
     pub async fn open(
         &self,

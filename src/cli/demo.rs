@@ -1,19 +1,37 @@
 //! `kaitsu demo`
 
-use std::path::PathBuf;
+use std::{
+    error::Error,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
+use kaitsu::{
+    app::{self, Config, Services, accounts, migrations, telemetry},
+    auth::{
+        Language, OrganisationKind, Role,
+        service::{NewMember, UserCreate},
+    },
+    db::Database,
+    demo::{self, Scale},
+};
 
-use super::{NotAvailable, Outcome, configuration::ConfigurationOptions};
+use super::{
+    Outcome,
+    configuration::{CLOCK, ConfigurationOptions},
+    progress, tell,
+};
 
 #[derive(Args)]
 pub struct Options {
     /// Keep the database and the mails in this folder
     #[arg(long, value_name = "DIR", default_value = "kaitsu-demo")]
     dir: PathBuf,
-    /// This part of the national data, above 0, where 1 is all of it
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
-    scale: f64,
+    /// This part of the national data, from 0.001 to 10, where 1 is all of it
+    #[arg(long, value_name = "F", default_value = "1")]
+    scale: Scale,
     /// Listen here; port 0 lets the system choose
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -22,13 +40,188 @@ pub struct Options {
     load_only: bool,
 }
 
-#[expect(clippy::unused_async, reason = "loading and serving wait")]
-pub async fn run(_configuration: &ConfigurationOptions, options: Options) -> Outcome {
-    let Options {
-        dir: _,
-        scale: _,
-        listen: _,
-        load_only: _,
-    } = options;
-    Err(NotAvailable("demo").into())
+/// The password of every account of a demo, which is nobody's secret.
+const PASSWORD: &str = "kaitsu-demo-2021";
+
+/// One account for each kind of user: address, name, organisation and role.
+const ACCOUNTS: [(&str, &str, OrganisationKind, Role); 9] = [
+    (
+        "coordinator@demo.example.jp",
+        "Ministry coordinator",
+        OrganisationKind::Ministry,
+        Role::Admin,
+    ),
+    (
+        "bureau@demo.example.jp",
+        "Regional coordinator",
+        OrganisationKind::RegionalBureau,
+        Role::Admin,
+    ),
+    (
+        "fund@demo.example.jp",
+        "Payment Fund officer",
+        OrganisationKind::PaymentFund,
+        Role::Admin,
+    ),
+    (
+        "vendor@demo.example.jp",
+        "Vendor staff",
+        OrganisationKind::Vendor,
+        Role::Admin,
+    ),
+    (
+        "contractor@demo.example.jp",
+        "Support contractor",
+        OrganisationKind::SupportContractor,
+        Role::Admin,
+    ),
+    (
+        "chain@demo.example.jp",
+        "Chain head office",
+        OrganisationKind::Chain,
+        Role::Admin,
+    ),
+    (
+        "facility@demo.example.jp",
+        "A facility",
+        OrganisationKind::Facility,
+        Role::Admin,
+    ),
+    (
+        "supplier@demo.example.jp",
+        "Supplier",
+        OrganisationKind::Supplier,
+        Role::Admin,
+    ),
+    (
+        "auditor@demo.example.jp",
+        "Auditor",
+        OrganisationKind::Auditor,
+        Role::Viewer,
+    ),
+];
+
+/// The database is somebody's, and no demo.
+#[derive(Debug, thiserror::Error)]
+#[error("this database holds something that is no demo; it is left alone")]
+struct NotADemo;
+
+pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outcome {
+    std::fs::create_dir_all(&options.dir)?;
+    let config = configure(configuration, &options)?;
+    telemetry::start_log(&config.log)?;
+    let database = Database::connect(&config.database).await?;
+    prepare(&database, options.scale).await?;
+    let auth = accounts::open(&config, &Services::new(database.clone(), CLOCK)).await?;
+    let organisations = ensure_accounts(&database, &auth).await?;
+    database.close().await?;
+    print_accounts(&organisations)?;
+    if options.load_only {
+        return Ok(ExitCode::SUCCESS);
+    }
+    app::serve(&config, |address| {
+        let _unread = writeln!(
+            std::io::stdout(),
+            "GraphQL   http://{address}/graphql\nGraphiQL  http://{address}/graphiql\n\
+             listening on http://{address}"
+        );
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The demo's own settings, under those that a person gave.
+fn configure(
+    configuration: &ConfigurationOptions,
+    options: &Options,
+) -> Result<Config, Box<dyn Error + Send + Sync>> {
+    let flag = |flag: &str, key: &str, value: String| (flag.to_owned(), key.to_owned(), value);
+    let mut flags = vec![
+        flag("--listen", "server.listen", options.listen.clone()),
+        flag(
+            "--dir",
+            "mail.url",
+            format!("file:{}", options.dir.join("mail").display()),
+        ),
+    ];
+    if !configuration.names_database() {
+        flags.push(flag("--dir", "database.url", sqlite_url(&options.dir)));
+    }
+    Ok(configuration.load(flags)?)
+}
+
+fn sqlite_url(dir: &Path) -> String {
+    format!("sqlite:{}?mode=rwc", dir.join("kaitsu.db").display())
+}
+
+/// Migrates and loads an empty database; takes a demo as it is; refuses any other.
+async fn prepare(database: &Database, scale: Scale) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let fresh = migrations::status(database).await?.applied().is_empty();
+    if !fresh && demo::is_demo_if_migrated(database).await?.is_none() {
+        let usable =
+            migrations::status(database).await?.is_behind() || demo::is_empty(database).await?;
+        if !usable {
+            return Err(NotADemo.into());
+        }
+    }
+    migrations::up(database, &CLOCK, None).await?;
+    if let Some(loaded) = demo::is_demo(database).await? {
+        if loaded != scale {
+            tell(&format!(
+                "this demo was loaded at scale {loaded} and stays so; use another --dir for {scale}"
+            ));
+        }
+        return Ok(());
+    }
+    if !demo::is_empty(database).await? {
+        return Err(NotADemo.into());
+    }
+    let bar = progress::bar("loading the nation", Some(1));
+    demo::load(database, &CLOCK, scale, |done, all| {
+        bar.set_length(u64::try_from(all).unwrap_or(0));
+        bar.set_position(u64::try_from(done).unwrap_or(0));
+    })
+    .await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+type Accounts = Vec<(&'static str, OrganisationKind, String)>;
+
+/// Makes the accounts that are missing. Answers whose they are.
+async fn ensure_accounts(
+    database: &Database,
+    auth: &kaitsu::auth::AuthService,
+) -> Result<Accounts, Box<dyn Error + Send + Sync>> {
+    let mut accounts = Vec::new();
+    for (email, name, kind, role) in ACCOUNTS {
+        let organisation = demo::organisation_for(database, kind).await?;
+        let input = UserCreate {
+            email: email.to_owned(),
+            name: name.to_owned(),
+            organisation: NewMember::Of(organisation.id),
+            role,
+            password: Some(PASSWORD.to_owned()),
+            language: Language::Ja,
+        };
+        if !demo::has_account(database, email).await? {
+            auth.create_user(&input)
+                .await
+                .map_err(|failure| super::user::explain(&failure))?;
+        }
+        accounts.push((email, kind, organisation.name));
+    }
+    Ok(accounts)
+}
+
+fn print_accounts(accounts: &Accounts) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "Accounts of this demo, all with the password {PASSWORD}"
+    )?;
+    for (email, kind, organisation) in accounts {
+        writeln!(out, "  {email:<28} {kind:<18?} {organisation}")?;
+    }
+    Ok(())
 }

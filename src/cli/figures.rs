@@ -1,9 +1,26 @@
 //! `kaitsu figures`
 
+use std::{collections::HashMap, process::ExitCode};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
+use kaitsu::{
+    auth::{Actor, organisation_names},
+    change::{self, Known},
+    db::{Database, OrganisationId},
+    facility::Bureau,
+    figures::{
+        Counts,
+        entity::rows::Filter,
+        service::{self, Answer, Group, Question, ask},
+    },
+};
 
-use super::{NotAvailable, Outcome, configuration::ConfigurationOptions, output::Format};
+use super::{
+    Outcome,
+    configuration::{CLOCK, ConfigurationOptions},
+    output::{Cell, Format, Table},
+};
 
 #[derive(Args)]
 pub struct Options {
@@ -39,14 +56,118 @@ pub enum Dimension {
     Chain,
 }
 
+impl From<Dimension> for service::Dimension {
+    fn from(dimension: Dimension) -> Self {
+        match dimension {
+            Dimension::Kind => Self::Kind,
+            Dimension::Prefecture => Self::Prefecture,
+            Dimension::Bureau => Self::Bureau,
+            Dimension::Vendor => Self::Vendor,
+            Dimension::Chain => Self::Chain,
+        }
+    }
+}
+
 pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outcome {
-    let (_, _database) = configuration.open().await?;
-    let Options {
-        as_of: _,
-        known_at: _,
-        compare_with: _,
-        by: _,
-        format: _,
-    } = options;
-    Err(NotAvailable("figures").into())
+    let (_, database) = configuration.open().await?;
+    let known = change::resolve_known_at(&database, &CLOCK, options.known_at).await?;
+    let as_of = options.as_of.unwrap_or_else(|| CLOCK.today());
+    let now = figures(&database, &options.by, as_of, known).await?;
+    let mut table = Table::new(headings(&options.by));
+    let names = names(&database, &now).await?;
+    print_rows(&mut table, &options.by, &as_of.to_string(), &now, &names);
+    if let Some(day) = options.compare_with {
+        let then = figures(&database, &options.by, day, known).await?;
+        print_rows(&mut table, &options.by, &day.to_string(), &then, &names);
+        let mut difference = now;
+        for (group, counts) in then {
+            *difference.entry(group).or_default() -= counts;
+        }
+        let label = format!("{as_of} - {day}");
+        print_rows(&mut table, &options.by, &label, &difference, &names);
+    }
+    table.print(options.format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn figures(
+    database: &Database,
+    by: &[Dimension],
+    as_of: NaiveDate,
+    known: Known,
+) -> Result<Answer, kaitsu::db::DbErr> {
+    let question = Question {
+        as_of,
+        known,
+        filter: Filter::default(),
+        group_by: by.iter().copied().map(Into::into).collect(),
+    };
+    ask(database, &Actor::system(), &question).await
+}
+
+fn headings(by: &[Dimension]) -> Vec<String> {
+    let dimensions = by
+        .iter()
+        .map(|dimension| format!("{dimension:?}").to_lowercase());
+    let counts = ["all", "applied", "ready", "live"].map(str::to_owned);
+    ["as_of".to_owned()]
+        .into_iter()
+        .chain(dimensions)
+        .chain(counts)
+        .collect()
+}
+
+type Names = HashMap<OrganisationId, String>;
+
+async fn names(database: &Database, answer: &Answer) -> Result<Names, kaitsu::db::DbErr> {
+    let ids: Vec<OrganisationId> = answer
+        .keys()
+        .flat_map(|group| [group.vendor, group.chain])
+        .filter_map(Option::flatten)
+        .collect();
+    organisation_names::names(database, &ids).await
+}
+
+fn print_rows(table: &mut Table, by: &[Dimension], as_of: &str, answer: &Answer, names: &Names) {
+    let none = Counts::ZERO;
+    let empty = [(&Group::default(), &none)];
+    let rows: Vec<_> = if answer.is_empty() && by.is_empty() {
+        empty.into_iter().collect()
+    } else {
+        answer.iter().collect()
+    };
+    for (group, counts) in rows {
+        let dimensions = by.iter().map(|dimension| cell(*dimension, group, names));
+        let counts = [counts.all, counts.applied, counts.ready, counts.live].map(Cell::from);
+        table.row(
+            [Cell::from(as_of)]
+                .into_iter()
+                .chain(dimensions)
+                .chain(counts)
+                .collect(),
+        );
+    }
+}
+
+fn cell(dimension: Dimension, group: &Group, names: &Names) -> Cell {
+    let organisation = |id: Option<Option<OrganisationId>>| {
+        id.flatten()
+            .map(|id| names.get(&id).cloned().unwrap_or_else(|| id.to_string()))
+            .into()
+    };
+    match dimension {
+        Dimension::Kind => group.kind.map(|kind| code(&kind)).into(),
+        Dimension::Prefecture => group.prefecture.map(|prefecture| prefecture.code()).into(),
+        Dimension::Bureau => group.bureau.map(Bureau::name_ja).into(),
+        Dimension::Vendor => organisation(group.vendor),
+        Dimension::Chain => organisation(group.chain),
+    }
+}
+
+/// A kind as files spell it: `medical_clinic`.
+fn code(kind: &kaitsu::facility::FacilityKind) -> String {
+    serde_json::to_value(kind)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_lowercase))
+        .unwrap_or_default()
 }

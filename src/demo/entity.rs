@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::Scale;
 use crate::{
-    auth::OrganisationKind,
+    auth::{OrganisationKind, OrganisationName},
     db::{Column, Database, DbErr, OrganisationId, Query, Row, Table, Values},
     facility::Bureau,
 };
@@ -73,4 +73,56 @@ pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
     .one(database.read())
     .await?;
     Ok(row.is_none())
+}
+
+/// Like [`is_demo`], of a database whose schema may lack the table that says so.
+pub async fn is_demo_if_migrated(database: &Database) -> Result<Option<Scale>, DbErr> {
+    Ok(is_demo(database).await.unwrap_or_default())
+}
+
+/// The organisation in whose name the demo's account of a kind acts: the one with the most facilities
+/// among vendors and chains that are not the very largest, so that its lists are long and quick to read.
+/// A facility's own organisation is made if there is none yet.
+pub async fn organisation_for(
+    database: &Database,
+    kind: OrganisationKind,
+) -> Result<OrganisationName, DbErr> {
+    if kind == OrganisationKind::Facility {
+        make_facility_organisation(database).await?;
+    }
+    let row = Query::with(
+        "SELECT id, name FROM organisation WHERE kind = $1 ORDER BY id LIMIT 1",
+        [kind.code().into()],
+    )
+    .one(database.read())
+    .await?
+    .ok_or_else(|| DbErr::RecordNotFound(format!("the demo's {kind:?}")))?;
+    let mut row = Row::new(&row);
+    Ok(OrganisationName {
+        id: row.take()?,
+        name: row.take()?,
+    })
+}
+
+async fn make_facility_organisation(database: &Database) -> Result<(), DbErr> {
+    Query::with(
+        "INSERT INTO organisation (kind, name, name_kana, facility_id, created_at) \
+         SELECT $1, f.name, f.name_kana, f.id, c.recorded_at FROM facility f, change c WHERE f.id = 1 \
+         AND c.seq = 1 AND NOT EXISTS (SELECT 1 FROM organisation WHERE facility_id = 1)",
+        [OrganisationKind::Facility.code().into()],
+    )
+    .execute(database.write())
+    .await?;
+    Ok(())
+}
+
+/// Has the demo this account already?
+pub async fn has_account(database: &Database, email: &str) -> Result<bool, DbErr> {
+    let row = Query::with(
+        "SELECT 1 FROM user_account WHERE email = $1",
+        [email.into()],
+    )
+    .one(database.read())
+    .await?;
+    Ok(row.is_some())
 }
