@@ -9,10 +9,6 @@ use std::sync::{
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
 
 /// Japan has no daylight saving time: the civil day is UTC+9 throughout.
-#[expect(
-    clippy::unwrap_used,
-    reason = "nine hours are a possible offset, known when this is compiled"
-)]
 pub const JST: FixedOffset = FixedOffset::east_opt(9 * 3600).unwrap();
 
 /// Tells the time, in production from the system and in tests from the test.

@@ -251,10 +251,6 @@ impl Reader {
     }
 
     /// Reads on.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it never ends with nothing: a file without its last line is damaged"
-    )]
     pub fn next(&mut self) -> Result<Item, ArchiveError> {
         read_line(&mut self.file, &mut self.line)?;
         if self.line.is_empty() {

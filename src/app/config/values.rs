@@ -69,12 +69,15 @@ impl std::fmt::Display for Raw {
     }
 }
 
+/// Reads a value; `None` if it is none of this kind.
+type Reader<T> = Box<dyn Fn(&Raw) -> Option<T>>;
+
 /// How a setting of one kind is read, shown as TOML, and described.
 pub struct Kind<T> {
     /// Completes "expected …".
     pub expected: String,
     /// `None` if the value is none of this kind.
-    pub read: Box<dyn Fn(&Raw) -> Option<T>>,
+    pub read: Reader<T>,
     /// As TOML, without secrets.
     pub show: Box<dyn Fn(&T) -> String>,
     /// Never show a wrong value either.
