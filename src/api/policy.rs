@@ -108,14 +108,15 @@ impl RootField {
             | Self::Nodes
             | Self::Organisation
             | Self::PasswordChange
-            | Self::UserUpdate => Policy::LoggedIn,
+            | Self::UserUpdate
+            // Everyone may leave.
+            | Self::MemberRemove => Policy::LoggedIn,
             Self::AccountCodeIssue | Self::FacilityClaimSecretsExport => {
                 Policy::Needs(Permission::AccountsHelp)
             }
             // The first ADMIN of a new organisation is invited by whoever may create it.
             Self::MemberInvite => Policy::LoggedIn,
             Self::MemberUpdate
-            | Self::MemberRemove
             | Self::ServiceTokenCreate
             | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
             Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),

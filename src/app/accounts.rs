@@ -1,25 +1,24 @@
-//! Accounts and mail as a process wires them: the service by the configuration, and the background work
-//! that they need.
+//! The accounts and the mail of a process, opened by the configuration, and their background work.
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use lettre::message::Mailbox;
+use lettre::{Address, message::Mailbox};
 
-use super::{Config, Services, StartError};
+use super::{Config, Services, StartError, config};
 use crate::{
     auth::{AuthService, AuthSettings},
     db::{DbErr, deployment},
     jobs::{Job, Progress, Step},
-    mail::{Transport, deliver::Sender, deliver_due},
+    mail::{Transport, deliver, deliver_due},
 };
 
-/// Mails sent in one step.
-const MAILS_AT_ONCE: u16 = 50;
-/// How often to look for mail, and to write when service tokens were used.
-const LOOK: Duration = Duration::from_secs(5);
-/// Signing keys are replaced when they are this old.
-const KEY_AGE: TimeDelta = TimeDelta::days(30);
+/// How often to look for mail that is due.
+const MAIL: Duration = Duration::from_secs(1);
+/// Mails that are leased together.
+const MAILS_AT_ONCE: u16 = 64;
+/// How often the last uses of service tokens are written down.
+const TOKEN_USES: Duration = Duration::from_secs(30);
 
 /// Opens the accounts.
 ///
@@ -31,51 +30,57 @@ pub async fn open(config: &Config, services: &Services) -> Result<Arc<AuthServic
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         public_url: config.public_url.clone(),
-        access_lifetime: TimeDelta::minutes(auth.access_token_minutes.into()),
-        refresh_lifetime: TimeDelta::days(auth.refresh_token_days.into()),
-        session_lifetime: TimeDelta::days(auth.session_days.into()),
+        access_lifetime: TimeDelta::minutes(i64::from(auth.access_token_minutes)),
+        refresh_lifetime: TimeDelta::days(i64::from(auth.refresh_token_days)),
+        session_lifetime: TimeDelta::days(i64::from(auth.session_days)),
         hashing_slots: auth.hashing_slots,
         hashing_queue: auth.hashing_queue,
         ..AuthSettings::default()
     };
-    let service = AuthService::open(services.database.clone(), services.clock.clone(), settings)
-        .await
-        .map_err(|error| StartError::Accounts(error.to_string()))?;
-    Ok(Arc::new(service))
+    let opened =
+        AuthService::open(services.database.clone(), services.clock.clone(), settings).await?;
+    Ok(Arc::new(opened))
 }
 
-/// What every process repeats: mail is sent, and the use of service tokens is written.
+/// What every process repeats: sending mail, and writing down when service tokens were used.
 ///
 /// # Errors
-/// When the configuration names no sender or transport that can be used.
+/// When mail can't be sent as it is configured.
 pub fn steps(
     config: &Config,
     services: &Services,
     auth: &Arc<AuthService>,
 ) -> Result<Vec<Step>, StartError> {
-    Ok(vec![mail_step(config, services)?, token_step(auth)])
+    let uses = Arc::clone(auth);
+    let token_uses = Step {
+        name: "token_uses",
+        pause: TOKEN_USES,
+        bell: None,
+        gather: Duration::ZERO,
+        work: Arc::new(move || {
+            let auth = Arc::clone(&uses);
+            Box::pin(async move {
+                auth.record_token_uses().await?;
+                Ok(Progress::Idle)
+            })
+        }),
+    };
+    Ok(vec![sending(config, services)?, token_uses])
 }
 
-fn mail_step(config: &Config, services: &Services) -> Result<Step, StartError> {
-    let wrong = |error: String| StartError::Mail(error);
-    let transport =
-        Transport::from_url(config.mail.url.expose()).map_err(|error| wrong(error.to_string()))?;
-    let from = &config.mail.from;
-    let address = from
-        .address
-        .parse()
-        .map_err(|_| wrong("mail.from is no address".to_owned()))?;
-    let sender = Sender {
-        domain: from
-            .address
-            .rsplit_once('@')
-            .map_or_else(String::new, |(_, domain)| domain.to_owned()),
-        from: Mailbox::new(from.name.clone(), address),
+fn sending(config: &Config, services: &Services) -> Result<Step, StartError> {
+    let transport = Transport::from_url(config.mail.url.expose())
+        .map_err(|error| StartError::Mail(error.to_string()))?;
+    let from = mailbox(&config.mail.from)?;
+    let sender = deliver::Sender {
+        domain: from.email.domain().to_owned(),
+        reply_to: config.mail.reply_to.as_ref().map(mailbox).transpose()?,
+        from,
     };
     let services = services.clone();
     Ok(Step {
         name: "mail",
-        pause: LOOK,
+        pause: MAIL,
         bell: None,
         gather: Duration::ZERO,
         work: Arc::new(move || {
@@ -86,67 +91,58 @@ fn mail_step(config: &Config, services: &Services) -> Result<Step, StartError> {
     })
 }
 
-/// A restored copy sends nothing until a person releases it.
+/// Sends what is due, unless this is a restored copy that nobody has released.
 async fn send(
     services: &Services,
     transport: &Transport,
-    sender: &Sender,
+    sender: &deliver::Sender,
 ) -> Result<Progress, DbErr> {
-    if deployment::is_sending_held(services.database.read()).await? {
+    let database = &services.database;
+    if deployment::is_sending_held(database.read()).await? {
         return Ok(Progress::Idle);
     }
-    let Services {
-        database, clock, ..
-    } = services;
-    let done = deliver_due(database, transport, sender, clock, MAILS_AT_ONCE).await?;
-    Ok(if done.sent > 0 {
-        Progress::More
-    } else {
+    let done = deliver_due(database, transport, sender, &services.clock, MAILS_AT_ONCE).await?;
+    let leased = done.sent + done.postponed + done.failed;
+    Ok(if leased < u32::from(MAILS_AT_ONCE) {
         Progress::Idle
+    } else {
+        Progress::More
     })
 }
 
-fn token_step(auth: &Arc<AuthService>) -> Step {
-    let auth = Arc::clone(auth);
-    Step {
-        name: "token_uses",
-        pause: LOOK,
-        bell: None,
-        gather: Duration::ZERO,
-        work: Arc::new(move || {
-            let auth = Arc::clone(&auth);
-            Box::pin(async move {
-                auth.record_token_uses().await?;
-                Ok(Progress::Idle)
-            })
-        }),
-    }
+fn mailbox(sender: &config::Sender) -> Result<Mailbox, StartError> {
+    let address: Address = sender
+        .address
+        .parse()
+        .map_err(|_| StartError::Mail("an address is none".to_owned()))?;
+    Ok(Mailbox::new(sender.name.clone(), address))
 }
 
-/// What one process does once in a while: what has expired is forgotten, and keys are replaced.
-pub fn jobs(auth: &Arc<AuthService>) -> Vec<Job> {
-    let (purging, rotating) = (Arc::clone(auth), Arc::clone(auth));
+/// What one process does once in a while: forgetting what is over, and renewing the signing key.
+pub fn jobs(config: &Config, auth: &Arc<AuthService>) -> Vec<Job> {
+    let (purging, renewing) = (Arc::clone(auth), Arc::clone(auth));
+    let age = TimeDelta::days(i64::from(config.auth.signing_key_days));
     vec![
         Job {
-            name: "forget_expired_accounts",
+            name: "forget_ended_logins",
             every: TimeDelta::hours(1),
             work: Arc::new(move || {
                 let auth = Arc::clone(&purging);
-                Box::pin(async move { Ok(format!("{:?}", auth.purge_expired().await?)) })
+                Box::pin(async move {
+                    let purged = auth.purge_expired().await?;
+                    Ok(format!("{purged:?}"))
+                })
             }),
         },
         Job {
-            name: "rotate_signing_key",
-            every: TimeDelta::days(1),
+            name: "renew_signing_key",
+            every: TimeDelta::hours(6),
             work: Arc::new(move || {
-                let auth = Arc::clone(&rotating);
+                let auth = Arc::clone(&renewing);
                 Box::pin(async move {
-                    let rotated = auth.tokens().keys().rotate_if_older_than(KEY_AGE).await;
-                    match rotated {
-                        Ok(Some(kid)) => Ok(format!("new key {kid}")),
-                        Ok(None) => Ok("the key is young".to_owned()),
-                        Err(error) => Err(DbErr::Custom(error.to_string())),
-                    }
+                    let renewed = auth.tokens().keys().rotate_if_older_than(age).await;
+                    let kid = renewed.map_err(|error| DbErr::Custom(error.to_string()))?;
+                    Ok(kid.map_or("not due".to_owned(), |kid| format!("new key {kid}")))
                 })
             }),
         },

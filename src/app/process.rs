@@ -15,7 +15,8 @@ use super::{
     telemetry::{self, TelemetryError},
 };
 use crate::{
-    auth::AuthService,
+    api::request::type_map::SchemaUnreadable,
+    auth::{AuthService, service::OpenError},
     db::{Database, DbErr},
     http::{self, Check, Health, MetricsPage, Parts, RequestIds, RunningServer},
 };
@@ -38,17 +39,17 @@ pub enum StartError {
         error: io::Error,
     },
     /// The accounts can't be opened.
-    #[error("the accounts can't be opened: {0}")]
-    Accounts(String),
-    /// Mail can't be sent as configured.
+    #[error(transparent)]
+    Accounts(#[from] OpenError),
+    /// The schema of the API can't be read back.
+    #[error(transparent)]
+    Schema(#[from] SchemaUnreadable),
+    /// Mail can't be sent as it is configured.
     #[error("mail can't be sent: {0}")]
     Mail(String),
     /// Root fields of the API without a policy: a mistake of ours.
     #[error("the API has fields without a policy: {}", .0.join(", "))]
     NoPolicy(Vec<String>),
-    /// The schema can't be read: a mistake of ours.
-    #[error("the schema can't be read: {0}")]
-    Schema(String),
     /// The server or the signals failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -65,9 +66,9 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
     let metrics = telemetry::start_metrics()?;
     let services = open(config).await?;
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let auth = accounts::open(config, &services).await?;
-    let routes = Routes::open(config, &services, &auth, &closing)?;
     let process: u32 = rand::random();
+    let auth = accounts::open(config, &services).await?;
+    let routes = Routes::open(config, &services, &auth, &closing, process)?;
     let sampled = services.clone();
     let parts = Parts {
         ids: Arc::new(RequestIds::new(process)),
@@ -162,9 +163,9 @@ fn start_background(
     auth: &Arc<AuthService>,
     process: u32,
 ) -> Result<Background, StartError> {
-    let holder = format!("{process:08x}");
     let steps = accounts::steps(config, services, auth)?;
-    let jobs = accounts::jobs(auth);
+    let jobs = accounts::jobs(config, auth);
+    let holder = format!("{process:08x}");
     Ok(Background::start(
         services,
         config.retention,

@@ -314,6 +314,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn more_than_may_wait_are_told_to_come_back() {
+        let passwords = Passwords::new(CHEAP, 1, 2).unwrap();
+        let attempts = (0..10).map(|_| passwords.verify("whatever it is", None));
+        let outcomes = futures_util::future::join_all(attempts).await;
+        let busy = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Err(HashingError::Busy)))
+            .count();
+        assert_eq!(busy, 7, "one runs and two wait");
+        assert_eq!(passwords.most_at_once(), 1);
+        assert!(passwords.verify("whatever it is", None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_held_until_its_hash_is_done_even_if_nobody_waits_for_it() {
+        let passwords = Passwords::new(PasswordCost::default(), 1, 100).unwrap();
+        for _ in 0..20 {
+            let attempt = passwords.verify("whatever it is", None);
+            tokio::time::timeout(std::time::Duration::from_millis(1), attempt)
+                .await
+                .ok();
+        }
+        passwords.verify("whatever it is", None).await.unwrap();
+        assert_eq!(passwords.most_at_once(), 1);
+    }
+
+    #[tokio::test]
     async fn a_hash_of_a_lower_cost_is_right_but_outdated() {
         let cheap = Passwords::new(CHEAP, 1, 8).unwrap();
         let new = NewPassword::parse("correct horse 42", &email()).unwrap();

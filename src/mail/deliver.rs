@@ -41,6 +41,8 @@ const MOST_ERROR_CHARACTERS: usize = 500;
 pub struct Sender {
     /// The address in `From`.
     pub from: Mailbox,
+    /// Where answers go, if not there.
+    pub reply_to: Option<Mailbox>,
     /// The domain of our Message-IDs.
     pub domain: String,
 }
@@ -152,8 +154,11 @@ fn compose(sender: &Sender, mail: &LeasedMail) -> Result<Message, String> {
         .recipient
         .parse()
         .map_err(|_| "the recipient is no address".to_owned())?;
-    Message::builder()
-        .from(sender.from.clone())
+    let mut message = Message::builder().from(sender.from.clone());
+    if let Some(reply_to) = &sender.reply_to {
+        message = message.reply_to(reply_to.clone());
+    }
+    message
         .to(recipient)
         .date(system_time(mail.created_at).map_err(|error| error.to_string())?)
         .message_id(Some(format!("<{}@{}>", mail.message_id, sender.domain)))

@@ -67,6 +67,8 @@ pub struct AuthConfig {
     pub refresh_token_days: u32,
     /// How long a login lasts however often it is refreshed, in days.
     pub session_days: u32,
+    /// A signing key is followed by a new one after so many days.
+    pub signing_key_days: u32,
     /// Passwords that are hashed at once; each takes some 20 MiB while it is.
     pub hashing_slots: usize,
     /// Passwords that may wait for a slot.
@@ -393,6 +395,7 @@ fn read_auth(reader: &mut Reader, public_url: &str) -> AuthConfig {
         access_token_minutes: reader.take("auth.access_token_minutes", 5, &number(1..=60)),
         refresh_token_days: reader.take("auth.refresh_token_days", 7, &number(1..=90)),
         session_days: reader.take("auth.session_days", 30, &number(1..=365)),
+        signing_key_days: reader.take("auth.signing_key_days", 30, &number(1..=365)),
         hashing_slots: reader.take("auth.hashing_slots", 2, &number(1..=64)),
         hashing_queue: reader.take("auth.hashing_queue", 64, &number(0..=10_000)),
     }

@@ -18,6 +18,7 @@ use crate::{
     app::Services,
     auth::{ActorRefresh, Permission},
     change::feed::{self, Position, Start},
+    db::DbErr,
 };
 
 /// Entries read at a time.
@@ -70,6 +71,7 @@ impl ChangeSubscription {
 struct Waiting {
     entries: VecDeque<ChangeEntry>,
     end: Position,
+    more: bool,
     read_at: DateTime<Utc>,
 }
 
@@ -86,39 +88,30 @@ struct Subscriber {
 impl Subscriber {
     /// The next entry, as soon as there is one; `None` when the reader may no longer be here.
     async fn next(mut self) -> ApiResult<Option<(ChangeEntry, Self)>> {
-        let now = self.services.clock.now();
-        self.page.take_if(|page| now - page.read_at > FRESH);
         loop {
             if let Some(entry) = self.take() {
                 return Ok(Some((entry, self)));
             }
             // Seen before reading, so that what settles while we read wakes us again.
             self.settled.borrow_and_update();
-            let Some(actor) = self.refresh.refresh().await? else {
+            let Some(page) = self.read().await? else {
                 return Ok(None);
             };
-            if !actor.may(Permission::FacilityRead) {
-                return Ok(None);
-            }
-            let start = Start::After(self.position);
-            let page = load(&self.services, &actor, start, PAGE, self.wanted).await?;
-            if page.entries.is_empty() {
-                self.position = page.end;
-                if !page.more {
-                    self.wake().await;
-                }
+            if !page.entries.is_empty() {
+                self.page = Some(page);
                 continue;
             }
-            self.page = Some(Waiting {
-                entries: page.entries.into(),
-                end: page.end,
-                read_at: self.services.clock.now(),
-            });
+            self.position = page.end;
+            if !page.more {
+                self.wake().await;
+            }
         }
     }
 
-    /// Takes an entry of the page at hand.
+    /// Takes an entry of the page at hand, unless that has waited too long.
     fn take(&mut self) -> Option<ChangeEntry> {
+        let now = self.services.clock.now();
+        self.page.take_if(|page| now - page.read_at > FRESH);
         let page = self.page.as_mut()?;
         let entry = page.entries.pop_front()?;
         self.position = entry.position;
@@ -129,10 +122,46 @@ impl Subscriber {
         Some(entry)
     }
 
+    /// Reads the next page, in a task of its own: a reader that stops in the middle must not keep a
+    /// connection to the database waiting for it.
+    async fn read(&self) -> ApiResult<Option<Waiting>> {
+        let reading = read(
+            self.services.clone(),
+            Arc::clone(&self.refresh),
+            self.position,
+            self.wanted,
+        );
+        tokio::spawn(reading)
+            .await
+            .map_err(|broken| DbErr::Custom(format!("reading the feed: {broken}")))?
+    }
+
     /// Waits until something settled, or might have.
     async fn wake(&mut self) {
         if let Ok(Err(_gone)) = tokio::time::timeout(POLL, self.settled.changed()).await {
             tokio::time::sleep(POLL).await;
         }
     }
+}
+
+/// The page after a position for whoever the reader is by now; `None` if it may not read any more.
+async fn read(
+    services: Services,
+    refresh: Arc<dyn ActorRefresh>,
+    position: Position,
+    wanted: Wanted,
+) -> ApiResult<Option<Waiting>> {
+    let Some(actor) = refresh.refresh().await? else {
+        return Ok(None);
+    };
+    if !actor.may(Permission::FacilityRead) {
+        return Ok(None);
+    }
+    let page = load(&services, &actor, Start::After(position), PAGE, wanted).await?;
+    Ok(Some(Waiting {
+        entries: page.entries.into(),
+        end: page.end,
+        more: page.more,
+        read_at: services.clock.now(),
+    }))
 }

@@ -373,6 +373,29 @@ async fn a_remembered_signature_never_outlives_the_user_the_login_or_the_key(
 
 #[rstest]
 #[tokio::test]
+async fn a_user_who_is_disabled_is_refused_though_the_login_still_stands(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let attack = Attack::new(backend).await;
+    assert_eq!(attack.outcome(&attack.genuine).await, "welcome");
+    let disable = "UPDATE user_account SET disabled_at = '2021-12-19T00:00:00+00:00'";
+    attack.world.database.run(disable).await;
+    assert_eq!(attack.outcome(&attack.genuine).await, "UNAUTHENTICATED");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_login_that_is_over_ends_a_token_that_is_not(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let attack = Attack::new(backend).await;
+    let over = "UPDATE session SET expires_at = '2021-12-19T00:00:00+00:00'";
+    attack.world.database.run(over).await;
+    assert_eq!(attack.outcome(&attack.genuine).await, "UNAUTHENTICATED");
+}
+
+#[rstest]
+#[tokio::test]
 async fn keys_rotate_without_a_restart(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use kaitsu::{
     auth::{
         Actor, OrganisationKind as Kind, Origin, Role,
@@ -18,7 +17,7 @@ use rstest::rstest;
 
 use crate::support::accounts::{PASSWORD, World, anonymous, reasons};
 
-fn invite(organisation: OrganisationId, email: &str, role: Role) -> MemberInvite {
+pub fn invite(organisation: OrganisationId, email: &str, role: Role) -> MemberInvite {
     MemberInvite {
         organisation,
         email: email.to_owned(),
@@ -27,7 +26,7 @@ fn invite(organisation: OrganisationId, email: &str, role: Role) -> MemberInvite
     }
 }
 
-fn with_new_account(secret: &str) -> InvitationAccept {
+pub fn with_new_account(secret: &str) -> InvitationAccept {
     InvitationAccept {
         secret: secret.to_owned(),
         by: Acceptance::NewAccount {
@@ -38,225 +37,8 @@ fn with_new_account(secret: &str) -> InvitationAccept {
     }
 }
 
-fn own(actor: &Actor) -> OrganisationId {
+pub fn own(actor: &Actor) -> OrganisationId {
     actor.grants[0].organisation
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_invited_person_joins_with_a_new_account_once(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let admin = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let wish = invite(own(&admin), "Hanako@Example.jp", Role::Editor);
-    world
-        .auth
-        .invite_member(&world.writer(&admin), &wish)
-        .await
-        .unwrap();
-    let secret = world.mailed_secret("hanako@example.jp").await;
-    assert!(secret.starts_with("ktl_"));
-    let content = "SELECT content FROM mail_outbox";
-    assert_eq!(
-        world.database.text(content).await,
-        "{}",
-        "nothing to read once it is sent"
-    );
-
-    let accept = with_new_account(&secret);
-    let joined = world
-        .auth
-        .accept_invitation(&anonymous(), &Origin::default(), &accept)
-        .await;
-    let session = joined.unwrap().session.unwrap();
-    let caller = world.authenticate(&session.access_token).await;
-    assert_eq!(own(&caller.actor), own(&admin));
-    assert_eq!(caller.actor.grants[0].role, Role::Editor);
-
-    let again = world
-        .auth
-        .accept_invitation(&caller.actor, &Origin::default(), &accept)
-        .await;
-    assert_eq!(reasons(again), [InviteRefusal::SecretInvalid]);
-    let again = world.auth.invite_member(&world.writer(&admin), &wish).await;
-    assert_eq!(reasons(again), [InviteRefusal::AlreadyMember]);
-}
-
-#[rstest]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_invitation_lets_one_of_many_racers_in(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let admin = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let wish = invite(own(&admin), "hanako@example.jp", Role::Viewer);
-    world
-        .auth
-        .invite_member(&world.writer(&admin), &wish)
-        .await
-        .unwrap();
-    let secret = world.mailed_secret("hanako@example.jp").await;
-    let racers: Vec<_> = (0..8)
-        .map(|_| {
-            let auth = Arc::clone(&world.auth);
-            let accept = with_new_account(&secret);
-            tokio::spawn(async move {
-                let origin = Origin::default();
-                auth.accept_invitation(&anonymous(), &origin, &accept)
-                    .await
-                    .is_ok()
-            })
-        })
-        .collect();
-    let mut joined = 0;
-    for racer in racers {
-        joined += i32::from(racer.await.unwrap());
-    }
-    assert_eq!(joined, 1);
-    assert_eq!(
-        world
-            .database
-            .number("SELECT COUNT(*) FROM membership")
-            .await,
-        2
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_address_with_an_account_joins_only_through_its_owner(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let admin = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let hanako = world
-        .actor("hanako@example.jp", Kind::Chain, Role::Viewer)
-        .await;
-    let stranger = world
-        .actor("stranger@example.jp", Kind::Supplier, Role::Viewer)
-        .await;
-    let wish = invite(own(&admin), "hanako@example.jp", Role::Editor);
-    world
-        .auth
-        .invite_member(&world.writer(&admin), &wish)
-        .await
-        .unwrap();
-    let secret = world.mailed_secret("hanako@example.jp").await;
-    let by = |by| InvitationAccept {
-        secret: secret.clone(),
-        by,
-    };
-    let origin = Origin::default();
-    for (actor, accept) in [
-        (&anonymous(), with_new_account(&secret)),
-        (&anonymous(), by(Acceptance::Actor)),
-        (&stranger, by(Acceptance::Actor)),
-    ] {
-        let outcome = world.auth.accept_invitation(actor, &origin, &accept).await;
-        assert_eq!(reasons(outcome), [InviteRefusal::AccountExists]);
-    }
-    let wrong = by(Acceptance::Password("wrong-password".to_owned()));
-    let outcome = world
-        .auth
-        .accept_invitation(&anonymous(), &origin, &wrong)
-        .await;
-    assert_eq!(reasons(outcome), [InviteRefusal::InvalidCredentials]);
-
-    let accept = by(Acceptance::Actor);
-    let joined = world
-        .auth
-        .accept_invitation(&hanako, &origin, &accept)
-        .await
-        .unwrap();
-    assert!(joined.session.is_none());
-    let tokens = world.log_in("hanako@example.jp").await;
-    assert_eq!(
-        world
-            .authenticate(&tokens.access_token)
-            .await
-            .actor
-            .grants
-            .len(),
-        2
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_invitation_ends_after_a_week_or_when_a_new_one_is_sent(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let admin = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let wish = invite(own(&admin), "hanako@example.jp", Role::Editor);
-    world
-        .auth
-        .invite_member(&world.writer(&admin), &wish)
-        .await
-        .unwrap();
-    let first = world.mailed_secret("hanako@example.jp").await;
-    world
-        .auth
-        .invite_member(&world.writer(&admin), &wish)
-        .await
-        .unwrap();
-    let second = world.mailed_secret("hanako@example.jp").await;
-    assert_ne!(first, second);
-    let origin = Origin::default();
-    let outcome = world
-        .auth
-        .accept_invitation(&anonymous(), &origin, &with_new_account(&first))
-        .await;
-    assert_eq!(reasons(outcome), [InviteRefusal::SecretInvalid]);
-    world.pass(TimeDelta::days(7));
-    let outcome = world
-        .auth
-        .accept_invitation(&anonymous(), &origin, &with_new_account(&second))
-        .await;
-    assert_eq!(reasons(outcome), [InviteRefusal::SecretInvalid]);
-}
-
-#[rstest]
-#[tokio::test]
-async fn only_administrators_invite_and_only_into_their_own(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let vendor = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let editor = world
-        .actor("editor@example.jp", Kind::Vendor, Role::Editor)
-        .await;
-    let chain = world
-        .actor("chain@example.jp", Kind::Chain, Role::Admin)
-        .await;
-    let fund = world
-        .actor("fund@example.jp", Kind::PaymentFund, Role::Admin)
-        .await;
-    let auditor = world
-        .actor("auditor@example.jp", Kind::Auditor, Role::Admin)
-        .await;
-    let wish = invite(own(&vendor), "new@example.jp", Role::Admin);
-    for (actor, refusal) in [
-        (&editor, InviteRefusal::Forbidden),
-        (&chain, InviteRefusal::OrganisationNotFound),
-        (&anonymous(), InviteRefusal::OrganisationNotFound),
-        (&auditor, InviteRefusal::Forbidden),
-        (&fund, InviteRefusal::Forbidden),
-    ] {
-        let outcome = world.auth.invite_member(&world.writer(actor), &wish).await;
-        assert_eq!(reasons(outcome), [refusal], "{:?}", actor.grants);
-    }
 }
 
 #[rstest]
@@ -589,40 +371,6 @@ async fn a_member_sees_fellow_members_and_nobody_else(
         .remove_member(&world.writer(&taro), &remove)
         .await;
     assert_eq!(reasons(outcome), [MemberRefusal::Forbidden]);
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_repeated_invitation_is_mailed_once_and_another_under_its_key_is_refused(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let world = World::new(backend).await;
-    let admin = world
-        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
-        .await;
-    let wish = invite(own(&admin), "hanako@example.jp", Role::Editor);
-    let first = world
-        .auth
-        .invite_member(&world.keyed(&admin, "k1", "a"), &wish)
-        .await
-        .unwrap();
-    world.pass(TimeDelta::hours(1));
-    let again = world
-        .auth
-        .invite_member(&world.keyed(&admin, "k1", "a"), &wish)
-        .await
-        .unwrap();
-    assert_eq!(first, again, "the first outcome, its end included");
-    assert_eq!(world.mails().await.len(), 1);
-    let outcome = world
-        .auth
-        .invite_member(&world.keyed(&admin, "k1", "b"), &wish)
-        .await;
-    assert!(matches!(
-        outcome,
-        Err(kaitsu::auth::service::Failure::Fault(_))
-    ));
-    assert_eq!(world.mails().await.len(), 1);
 }
 
 #[rstest]

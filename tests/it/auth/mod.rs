@@ -1,6 +1,8 @@
 //! Accounts: logins, tokens, members, recovery, letters. Each test runs on both databases.
 
 mod claim;
+mod graphql;
+mod invitation;
 mod jwt;
 mod login;
 mod member;

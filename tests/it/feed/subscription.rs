@@ -19,6 +19,7 @@ use kaitsu::{
 };
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::scene::{Scene, facilities, forged, operations};
 use crate::support::{accounts, api::ministry};
@@ -32,11 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Rights {
     actor: Mutex<Option<Actor>>,
     asked: AtomicUsize,
+    asking: Notify,
 }
 
 impl ActorRefresh for Rights {
     fn refresh(&self) -> BoxFuture<'_, Result<Option<Actor>, DbErr>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        self.asking.notify_waiters();
         let actor = self.actor.lock().unwrap().clone();
         async move { Ok(actor) }.boxed()
     }
@@ -52,6 +55,7 @@ impl Follower {
         let rights = Arc::new(Rights {
             actor: Mutex::new(Some(actor.clone())),
             asked: AtomicUsize::new(0),
+            asking: Notify::new(),
         });
         let caller = Caller {
             actor: actor.clone(),
@@ -89,18 +93,13 @@ impl Follower {
         entries
     }
 
-    /// Runs until it waits for something to happen.
-    async fn wait(&mut self) {
-        let next = self.stream.next();
-        let asked = self.rights.asked();
-        tokio::pin!(next);
-        // The second time that it asks it has waited in between.
-        while self.rights.asked() < asked + 2 {
-            let pause = tokio::time::sleep(Duration::from_millis(5));
-            tokio::select! {
-                event = &mut next => panic!("{event:?}"),
-                () = pause => {}
-            }
+    /// Runs until it asked for a page that nothing was in, so that it stands where it began.
+    async fn begin(&mut self) {
+        let rights = Arc::clone(&self.rights);
+        let asking = rights.asking.notified();
+        tokio::select! {
+            event = self.stream.next() => panic!("{event:?}"),
+            asked = tokio::time::timeout(PATIENCE, asking) => asked.expect("a beginning in time"),
         }
     }
 }
@@ -125,7 +124,7 @@ async fn a_follower_is_told_what_settles_from_now_on(
     let clinic = scene.clinic_of(1, vendor).await;
     scene.settle().await;
     let mut follower = Follower::new(&scene.api.schema, &staff, None);
-    follower.wait().await;
+    follower.begin().await;
     let other = scene.clinic(2).await;
     scene.rename(&clinic, "浜内科").await;
     scene.settle().await;
@@ -166,7 +165,7 @@ async fn a_follower_goes_on_at_another_replica_with_the_same_cursor(
     assert_eq!(facilities(&told), facilities(&paged));
 
     // Nobody tells the other replica: it finds out by itself.
-    follower.wait().await;
+    follower.begin().await;
     let late = scene.clinic(7).await;
     scene.settle().await;
     assert_eq!(follower.entry().await["facilityId"], json!(late));
@@ -214,8 +213,11 @@ async fn a_subscription_ends_when_its_reader_is_gone_or_loses_the_right_to_read(
 ) {
     let scene = Scene::new(backend).await;
     let (vendor, staff) = scene.vendor("あおばシステム").await;
-    let mut follower = Follower::new(&scene.api.schema, &staff, None);
-    follower.wait().await;
+    let head = scene.head(&staff).await;
+    let clinic = scene.clinic_of(1, vendor).await;
+    scene.settle().await;
+    let mut follower = Follower::new(&scene.api.schema, &staff, Some(&head));
+    follower.entries(2).await;
     let without = Actor {
         grants: Vec::new(),
         ..staff
@@ -223,7 +225,7 @@ async fn a_subscription_ends_when_its_reader_is_gone_or_loses_the_right_to_read(
     follower
         .rights
         .become_of(stays_without_grants.then_some(without));
-    scene.clinic_of(1, vendor).await;
+    scene.rename(&clinic, "浜内科").await;
     scene.settle().await;
     assert_eq!(follower.event().await, None);
 }
@@ -239,10 +241,13 @@ async fn a_follower_whose_scope_changes_is_told_by_the_new_one(
     let clinic_of_one = scene.clinic_of(1, one).await;
     let clinic_of_two = scene.clinic_of(2, two).await;
     scene.settle().await;
-    let mut follower = Follower::new(&scene.api.schema, &one_staff, None);
-    follower.wait().await;
-    follower.rights.become_of(Some(two_staff));
+    let head = scene.head(&one_staff).await;
     scene.rename(&clinic_of_one, "浜内科").await;
+    scene.settle().await;
+    let mut follower = Follower::new(&scene.api.schema, &one_staff, Some(&head));
+    assert_eq!(follower.entry().await["facilityId"], json!(clinic_of_one));
+    follower.rights.become_of(Some(two_staff));
+    scene.rename(&clinic_of_one, "坂内科").await;
     scene.rename(&clinic_of_two, "港内科").await;
     scene.settle().await;
     assert_eq!(follower.entry().await["facilityId"], json!(clinic_of_two));

@@ -220,6 +220,7 @@ pub async fn open(db: &Database, clock: &Clock, settings: AuthSettings) -> AuthS
 pub fn sender() -> Sender {
     Sender {
         from: "Kaitsu <noreply@kaitsu.example.jp>".parse().unwrap(),
+        reply_to: None,
         domain: "kaitsu.example.jp".to_owned(),
     }
 }
