@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod contract;
 mod demo;
 mod feed;
 mod figures;
