@@ -11,6 +11,7 @@ mod auth;
 mod background;
 mod backup;
 mod config;
+mod contract;
 mod demo;
 mod docs;
 mod feed;

@@ -67,7 +67,7 @@ pub struct ChangeConnection {
     end: Position,
 }
 
-/// A change of a facility with its place in the feed.
+/// A change on a page, with its cursor.
 #[Object]
 impl ChangeEdge {
     /// The change of a facility.

@@ -110,7 +110,7 @@ pub struct FigureCell<'a> {
     pub earlier: Option<Counts>,
 }
 
-/// The counts of one group.
+/// The four counts of one group, and each opens into its facilities.
 #[Object]
 impl FigureCell<'_> {
     /// The kind, if grouped by it.
