@@ -22,6 +22,7 @@ mod load;
 mod mail;
 mod migrations;
 mod pipeline;
+mod seed;
 mod server;
 mod support;
 mod toy;
