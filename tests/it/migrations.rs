@@ -11,7 +11,7 @@ async fn description(database: &Database) -> Vec<String> {
     let sql = match database.backend() {
         Backend::Sqlite => {
             "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master \
-             WHERE name NOT LIKE 'seaql_%' ORDER BY 1"
+             WHERE name NOT LIKE '%seaql_%' ORDER BY 1"
         }
         Backend::Postgres => {
             "SELECT line FROM ( \
