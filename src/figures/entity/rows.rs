@@ -199,26 +199,34 @@ pub async fn differing(
     to: (NaiveDate, Known),
     scope: &Scope,
 ) -> Result<Vec<(Side, Side)>, DbErr> {
+    // Paired by grouping: SQLite would run a FULL JOIN of the two sides as a loop inside a loop.
     let mut query = Query::default();
     for (position, (as_of, known)) in [from, to].into_iter().enumerate() {
         query.push(if position == 0 {
-            "WITH one AS ("
+            "WITH side AS (SELECT 1 AS place"
         } else {
-            "), two AS ("
+            " UNION ALL SELECT 2"
         });
-        query.push("SELECT p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
+        query.push(", p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
         push_periods(&mut query, as_of, known);
         push_conditions(&mut query, &Filter::default(), scope);
     }
+    query.push("), pair AS (SELECT ");
+    for place in ["1", "2"] {
+        for column in ["kind", "prefecture", "vendor_id", "chain_id", "level"] {
+            query.push("max(CASE place WHEN ").push(place);
+            query.push(" THEN ").push(column).push(" END) AS ");
+            query.push(column).push("_").push(place).push(", ");
+        }
+    }
     query.push(
-        ") SELECT one.kind IS NOT NULL, COALESCE(one.kind, CAST(0 AS SMALLINT)), COALESCE(one.prefecture, CAST(1 AS SMALLINT)), \
-         COALESCE(one.vendor_id, 0), COALESCE(one.chain_id, 0), COALESCE(one.level, CAST(0 AS SMALLINT)), \
-         two.kind IS NOT NULL, COALESCE(two.kind, CAST(0 AS SMALLINT)), COALESCE(two.prefecture, CAST(1 AS SMALLINT)), \
-         COALESCE(two.vendor_id, 0), COALESCE(two.chain_id, 0), COALESCE(two.level, CAST(0 AS SMALLINT)) \
-         FROM one FULL JOIN two ON two.facility_id = one.facility_id \
-         WHERE one.kind IS NULL OR two.kind IS NULL OR one.kind <> two.kind \
-         OR one.prefecture <> two.prefecture OR one.vendor_id <> two.vendor_id \
-         OR one.chain_id <> two.chain_id OR one.level <> two.level",
+        "facility_id FROM side GROUP BY facility_id) \
+         SELECT kind_1 IS NOT NULL, COALESCE(kind_1, CAST(0 AS SMALLINT)), COALESCE(prefecture_1, CAST(1 AS SMALLINT)), \
+         COALESCE(vendor_id_1, 0), COALESCE(chain_id_1, 0), COALESCE(level_1, CAST(0 AS SMALLINT)), \
+         kind_2 IS NOT NULL, COALESCE(kind_2, CAST(0 AS SMALLINT)), COALESCE(prefecture_2, CAST(1 AS SMALLINT)), \
+         COALESCE(vendor_id_2, 0), COALESCE(chain_id_2, 0), COALESCE(level_2, CAST(0 AS SMALLINT)) FROM pair \
+         WHERE kind_1 IS NULL OR kind_2 IS NULL OR kind_1 <> kind_2 OR prefecture_1 <> prefecture_2 \
+         OR vendor_id_1 <> vendor_id_2 OR chain_id_1 <> chain_id_2 OR level_1 <> level_2",
     );
     let rows = query.all(connection).await?;
     rows.iter()
