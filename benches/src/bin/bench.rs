@@ -5,6 +5,9 @@ use std::io::Write;
 use clap::Parser;
 use kaitsu_bench::{Failure, drive};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct CommandLine {
     #[command(flatten)]

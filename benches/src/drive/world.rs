@@ -185,7 +185,11 @@ async fn asker(auth: &AuthService, organisation: i64) -> Result<Asker, Failure> 
     Ok(Asker { token, organisation })
 }
 
-async fn connect(url: &str) -> Result<Database, Failure> {
+/// Opens a database as the bench itself uses it.
+///
+/// # Errors
+/// There is none.
+pub async fn connect(url: &str) -> Result<Database, Failure> {
     let limit = Duration::from_secs(600);
     let settings = DatabaseSettings {
         url: url.to_owned(),
