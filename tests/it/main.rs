@@ -18,6 +18,7 @@ mod docs;
 mod feed;
 mod figures;
 mod http_graphql;
+mod kill;
 mod limits;
 mod load;
 mod mail;
