@@ -58,8 +58,5 @@ pub fn ask(server: SocketAddr, token: &str, body: &str) -> Result<Value, Failure
     if answer.get("errors").is_some() {
         return Err(format!("{body}\n{answer}").into());
     }
-    Ok(answer
-        .get_mut("data")
-        .map(Value::take)
-        .unwrap_or_default())
+    Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
 }

@@ -36,11 +36,32 @@ impl Bench {
         let (ours, copy) = (ours.as_secs_f64(), copy.as_secs_f64());
         for (what, value, unit, at_most) in [
             ("loading the nation into PostgreSQL", ours, "s", None),
-            ("COPY of the same rows into the same indexed tables", copy, "s", None),
-            ("loading, as a multiple of COPY", ours / copy, "×", Some(2.0)),
-            ("loading the nation into SQLite", sqlite.as_secs_f64(), "s", Some(40.0)),
+            (
+                "COPY of the same rows into the same indexed tables",
+                copy,
+                "s",
+                None,
+            ),
+            (
+                "loading, as a multiple of COPY",
+                ours / copy,
+                "×",
+                Some(2.0),
+            ),
+            (
+                "loading the nation into SQLite",
+                sqlite.as_secs_f64(),
+                "s",
+                Some(40.0),
+            ),
         ] {
-            self.tell(Fact { what: what.to_owned(), value, unit, at_most, at_least: None });
+            self.tell(Fact {
+                what: what.to_owned(),
+                value,
+                unit,
+                at_most,
+                at_least: None,
+            });
         }
         Ok(())
     }
@@ -52,9 +73,20 @@ impl Bench {
         )))
         .fetch_all(from)
         .await?;
-        let tables: Vec<String> = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        let file = |table: &str| self.options.folder.join(format!("{table}.copy")).display().to_string();
-        let out = tables.iter().map(|table| format!("\\copy {table} to '{}' (format binary)", file(table)));
+        let tables: Vec<String> = tables
+            .iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()?;
+        let file = |table: &str| {
+            self.options
+                .folder
+                .join(format!("{table}.copy"))
+                .display()
+                .to_string()
+        };
+        let out = tables
+            .iter()
+            .map(|table| format!("\\copy {table} to '{}' (format binary)", file(table)));
         psql(&self.cluster.url_of(DATABASE), out)?;
         self.cluster.make(COPIED, None).await?;
         let url = self.cluster.url_of(COPIED);
@@ -63,9 +95,16 @@ impl Bench {
         empty.close().await?;
         psql(&url, tables.iter().map(|table| format!("TRUNCATE {table}")))?;
         let started = Instant::now();
-        psql(&url, tables.iter().map(|table| format!("\\copy {table} from '{}' (format binary)", file(table))))?;
+        psql(
+            &url,
+            tables
+                .iter()
+                .map(|table| format!("\\copy {table} from '{}' (format binary)", file(table))),
+        )?;
         let took = started.elapsed();
-        self.cluster.tell(format!("DROP DATABASE {COPIED} WITH (FORCE)")).await?;
+        self.cluster
+            .tell(format!("DROP DATABASE {COPIED} WITH (FORCE)"))
+            .await?;
         for table in &tables {
             fs::remove_file(file(table))?;
         }
@@ -88,11 +127,18 @@ impl Bench {
 /// Runs commands in one transaction.
 fn psql(url: &str, commands: impl Iterator<Item = String>) -> Result<(), Failure> {
     let mut psql = Command::new("psql");
-    psql.args(["--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", url]);
+    psql.args([
+        "--quiet",
+        "--single-transaction",
+        "--set=ON_ERROR_STOP=1",
+        url,
+    ]);
     for command in commands {
         psql.arg("--command").arg(command);
     }
-    let output = psql.output().map_err(|error| format!("psql can't be run: {error}"))?;
+    let output = psql
+        .output()
+        .map_err(|error| format!("psql can't be run: {error}"))?;
     if output.status.success() {
         Ok(())
     } else {

@@ -4,7 +4,12 @@ use std::{path::Path, time::Duration};
 
 use serde::Serialize;
 
-use super::{process::Process, servers::Server, workload::{self, Line}, wrk::{self, Seen, float}};
+use super::{
+    process::Process,
+    servers::Server,
+    workload::{self, Line},
+    wrk::{self, Seen, float},
+};
 use crate::Failure;
 
 /// How long and how often.
@@ -79,7 +84,10 @@ pub fn run(
     let server = side.server.process();
     let before = (server.cpu(), postmaster.cpu_with_children());
     let seen = wrk::run(side.server.address, side.requests, connections, time)?;
-    let (cpu, database_cpu) = (server.cpu() - before.0, postmaster.cpu_with_children().saturating_sub(before.1));
+    let (cpu, database_cpu) = (
+        server.cpu() - before.0,
+        postmaster.cpu_with_children().saturating_sub(before.1),
+    );
     if seen.errors > 0 || seen.requests == 0 {
         return Err(format!("{} of {} requests failed", seen.errors, seen.requests).into());
     }
@@ -141,7 +149,10 @@ pub fn verify(server: &Server, lines: &[Line]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The files can't be written.
-pub fn files(folder: &Path, workload: &workload::Workload) -> Result<[std::path::PathBuf; 2], Failure> {
+pub fn files(
+    folder: &Path,
+    workload: &workload::Workload,
+) -> Result<[std::path::PathBuf; 2], Failure> {
     Ok([
         workload::write(folder, "ours", &workload.ours)?,
         workload::write(folder, "floor", &workload.floor)?,

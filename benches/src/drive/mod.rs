@@ -161,7 +161,10 @@ impl Bench {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.options.only.as_ref().is_none_or(|only| name.contains(only))
+        self.options
+            .only
+            .as_ref()
+            .is_none_or(|only| name.contains(only))
     }
 
     fn starting(&mut self, ours: &Server) -> Result<(), Failure> {
@@ -193,8 +196,14 @@ impl Bench {
         measure::verify(ours, &workload.ours)?;
         measure::verify(floor, &workload.floor)?;
         let [our_file, floor_file] = measure::files(&self.options.folder, workload)?;
-        let ours = Contender { server: ours, requests: &our_file };
-        let floor = Contender { server: floor, requests: &floor_file };
+        let ours = Contender {
+            server: ours,
+            requests: &our_file,
+        };
+        let floor = Contender {
+            server: floor,
+            requests: &floor_file,
+        };
         let plan = Plan {
             rounds: self.options.rounds,
             time: Duration::from_secs(self.options.seconds),
@@ -275,7 +284,10 @@ fn mebibytes(kibibytes: u64) -> f64 {
 }
 
 /// Tells whoever waits.
-#[expect(clippy::print_stderr, reason = "the bench is a program for the terminal")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the bench is a program for the terminal"
+)]
 fn note(line: &str) {
     eprintln!("{line}");
 }

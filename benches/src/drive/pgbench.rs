@@ -35,5 +35,11 @@ pub fn run(
     let said = String::from_utf8_lossy(&output.stdout);
     said.lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
-        .ok_or_else(|| format!("pgbench said: {said}{}", String::from_utf8_lossy(&output.stderr)).into())
+        .ok_or_else(|| {
+            format!(
+                "pgbench said: {said}{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+            .into()
+        })
 }

@@ -106,7 +106,14 @@ impl Fact {
 
     /// As a line for whoever waits.
     pub fn line(&self) -> String {
-        format!("{}: {:.3} {} {} {}", self.what, self.value, self.unit, self.target(), self.verdict())
+        format!(
+            "{}: {:.3} {} {} {}",
+            self.what,
+            self.value,
+            self.unit,
+            self.target(),
+            self.verdict()
+        )
     }
 }
 
@@ -127,9 +134,19 @@ impl Report {
         }
         push(&mut text, format_args!("\n{HEAD}"));
         for comparison in &self.comparisons {
-            let Comparison { operation, connections, ours, floor, .. } = comparison;
-            let pgbench = comparison.pgbench.map_or_else(String::new, |tps| format!("{tps:.0}"));
-            let target = comparison.target.map_or_else(String::new, |target| format!("≥ {target}"));
+            let Comparison {
+                operation,
+                connections,
+                ours,
+                floor,
+                ..
+            } = comparison;
+            let pgbench = comparison
+                .pgbench
+                .map_or_else(String::new, |tps| format!("{tps:.0}"));
+            let target = comparison
+                .target
+                .map_or_else(String::new, |target| format!("≥ {target}"));
             push(
                 &mut text,
                 format_args!(
@@ -152,11 +169,19 @@ impl Report {
                 ),
             );
         }
-        push(&mut text, format_args!("\n| What | Value | Target | |\n|---|---:|---:|---|"));
+        push(
+            &mut text,
+            format_args!("\n| What | Value | Target | |\n|---|---:|---:|---|"),
+        );
         for fact in &self.facts {
-            let Fact { what, value, unit, .. } = fact;
+            let Fact {
+                what, value, unit, ..
+            } = fact;
             let (target, verdict) = (fact.target(), fact.verdict());
-            push(&mut text, format_args!("| {what} | {value:.2} {unit} | {target} | {verdict} |"));
+            push(
+                &mut text,
+                format_args!("| {what} | {value:.2} {unit} | {target} | {verdict} |"),
+            );
         }
         text
     }

@@ -59,7 +59,12 @@ impl Programs {
             .env("KAITSU_SERVER__WORKERS", self.workers.to_string())
             .env("KAITSU_MAIL__URL", "memory:");
         let question = r#"{"query":"{__typename}"}"#;
-        self.start(command, "kaitsu.log", address, ("POST", "/graphql", question))
+        self.start(
+            command,
+            "kaitsu.log",
+            address,
+            ("POST", "/graphql", question),
+        )
     }
 
     /// Serves the floor.

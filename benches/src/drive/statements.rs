@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row};
 
-use super::{measure::Contender, world::Cluster, wrk::{self, float}};
+use super::{
+    measure::Contender,
+    world::Cluster,
+    wrk::{self, float},
+};
 use crate::Failure;
 
 /// Statements for a request, less what the server does by itself meanwhile; `None` where
@@ -18,11 +22,18 @@ pub async fn count(
     pool: &PgPool,
     side: &Contender<'_>,
 ) -> Result<Option<f64>, Failure> {
-    let preloaded = sqlx::query("SHOW shared_preload_libraries").fetch_one(pool).await?;
-    if !preloaded.try_get::<String, _>(0)?.contains("pg_stat_statements") {
+    let preloaded = sqlx::query("SHOW shared_preload_libraries")
+        .fetch_one(pool)
+        .await?;
+    if !preloaded
+        .try_get::<String, _>(0)?
+        .contains("pg_stat_statements")
+    {
         return Ok(None);
     }
-    sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(pool).await?;
+    sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        .execute(pool)
+        .await?;
     switch(cluster, "top").await?;
     let time = Duration::from_secs(2);
     reset(pool).await?;
@@ -32,12 +43,16 @@ pub async fn count(
     let seen = wrk::run(side.server.address, side.requests, 1, time)?;
     let busy = calls(pool).await?;
     switch(cluster, "none").await?;
-    Ok(Some(float(busy.saturating_sub(idle)) / float(seen.requests)))
+    Ok(Some(
+        float(busy.saturating_sub(idle)) / float(seen.requests),
+    ))
 }
 
 async fn switch(cluster: &Cluster, track: &str) -> Result<(), Failure> {
     cluster
-        .tell(format!("ALTER SYSTEM SET pg_stat_statements.track = '{track}'"))
+        .tell(format!(
+            "ALTER SYSTEM SET pg_stat_statements.track = '{track}'"
+        ))
         .await?;
     cluster.tell("SELECT pg_reload_conf()".to_owned()).await?;
     std::thread::sleep(Duration::from_millis(200));
@@ -45,7 +60,9 @@ async fn switch(cluster: &Cluster, track: &str) -> Result<(), Failure> {
 }
 
 async fn reset(pool: &PgPool) -> Result<(), Failure> {
-    sqlx::query("SELECT pg_stat_statements_reset()").execute(pool).await?;
+    sqlx::query("SELECT pg_stat_statements_reset()")
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

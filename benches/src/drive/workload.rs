@@ -11,7 +11,11 @@ use kaitsu::facility::text;
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};
 
-use super::{http, servers::Server, world::{Asker, Askers}};
+use super::{
+    http,
+    servers::Server,
+    world::{Asker, Askers},
+};
 use crate::{Failure, floor::reads};
 
 /// Different requests of each operation.
@@ -84,7 +88,13 @@ impl Line {
     /// # Errors
     /// As [`http::send`].
     pub fn send(&self, server: &Server) -> Result<String, Failure> {
-        http::send(server.address, self.method, &self.path, &self.token, &self.body)
+        http::send(
+            server.address,
+            self.method,
+            &self.path,
+            &self.token,
+            &self.body,
+        )
     }
 }
 
@@ -95,7 +105,13 @@ impl Line {
 pub fn write(folder: &Path, name: &str, lines: &[Line]) -> Result<PathBuf, Failure> {
     let path = folder.join(format!("{name}.requests"));
     let mut text = String::new();
-    for Line { method, path, token, body } in lines {
+    for Line {
+        method,
+        path,
+        token,
+        body,
+    } in lines
+    {
         writeln!(text, "{method}\t{path}\t{token}\t{body}")?;
     }
     fs::write(&path, text)?;
@@ -121,12 +137,24 @@ pub async fn facility(pool: &PgPool, askers: &Askers) -> Result<Workload, Failur
         SAMPLES,
     )
     .await?;
-    let ask = |code: &String| Line::ask(&askers.ministry, document!("facility"), &json!({ "code": code }));
+    let ask = |code: &String| {
+        Line::ask(
+            &askers.ministry,
+            document!("facility"),
+            &json!({ "code": code }),
+        )
+    };
     Ok(Workload {
         name: "facility by code",
         ours: codes.iter().map(ask).collect(),
-        floor: codes.iter().map(|code| Line::get(format!("/facility/{code}"))).collect(),
-        statements: codes.iter().map(|code| filled(reads::FACILITY, &[quoted(code)])).collect(),
+        floor: codes
+            .iter()
+            .map(|code| Line::get(format!("/facility/{code}")))
+            .collect(),
+        statements: codes
+            .iter()
+            .map(|code| filled(reads::FACILITY, &[quoted(code)]))
+            .collect(),
         target: Some(0.45),
     })
 }
@@ -139,7 +167,10 @@ pub fn worklist(askers: &Askers) -> Result<Workload, Failure> {
     let ask = |vendor: &Asker| Line::ask(vendor, document!("worklist"), &json!({}));
     let today = quoted(&reads::today().to_string());
     let statement = |vendor: &Asker| {
-        filled(reads::WORKLIST, &[vendor.organisation.to_string(), today.clone()])
+        filled(
+            reads::WORKLIST,
+            &[vendor.organisation.to_string(), today.clone()],
+        )
     };
     Ok(Workload {
         name: "worklist of 50, with total",
@@ -167,13 +198,27 @@ pub async fn page(pool: &PgPool, askers: &Askers, ours: &Server) -> Result<Workl
         i64::try_from((PAGE + PLACES) * 50)?,
     )
     .await?;
-    let before: Vec<&String> = codes.chunks(50).filter_map(<[_]>::last).skip(PAGE - 2).take(PLACES).collect();
+    let before: Vec<&String> = codes
+        .chunks(50)
+        .filter_map(<[_]>::last)
+        .skip(PAGE - 2)
+        .take(PLACES)
+        .collect();
     let cursors = walk(askers, ours, codes.len())?;
-    let ask = |cursor: &Value| Line::ask(&askers.ministry, document!("page"), &json!({ "after": cursor }));
+    let ask = |cursor: &Value| {
+        Line::ask(
+            &askers.ministry,
+            document!("page"),
+            &json!({ "after": cursor }),
+        )
+    };
     Ok(Workload {
         name: "page 2,000 of the national list",
         ours: cursors.iter().map(ask).collect(),
-        floor: before.iter().map(|code| Line::get(format!("/page/{code}"))).collect(),
+        floor: before
+            .iter()
+            .map(|code| Line::get(format!("/page/{code}")))
+            .collect(),
         statements: before
             .iter()
             .map(|code| filled(reads::PAGE, &[quoted(code), today.clone()]))
@@ -189,10 +234,17 @@ fn walk(askers: &Askers, ours: &Server, facilities: usize) -> Result<Vec<Value>,
     let first_place = (PAGE - 1).min(facilities / 50) * 50;
     let (mut walked, mut after, mut cursors) = (0, Value::Null, Vec::new());
     while cursors.len() < PLACES {
-        let step = if walked < first_place { (first_place - walked).min(100) } else { 50 };
+        let step = if walked < first_place {
+            (first_place - walked).min(100)
+        } else {
+            50
+        };
         let asked = json!({ "query": document, "variables": { "first": step, "after": after } });
         let mut data = http::ask(ours.address, &askers.ministry.token, &asked.to_string())?;
-        after = data.pointer_mut("/facilities/pageInfo/endCursor").map(Value::take).unwrap_or_default();
+        after = data
+            .pointer_mut("/facilities/pageInfo/endCursor")
+            .map(Value::take)
+            .unwrap_or_default();
         if after.is_null() {
             return Err("the list is shorter than 2,000 pages".into());
         }
@@ -228,33 +280,52 @@ pub async fn search(pool: &PgPool, askers: &Askers) -> Result<Workload, Failure>
         let folded = text::fold(&part);
         let (grams, like) = (text::grams(&folded), format!("%{folded}%"));
         let variables = json!({ "filter": { "search": part } });
-        workload.ours.push(Line::ask(&askers.ministry, document!("page"), &variables));
+        workload
+            .ours
+            .push(Line::ask(&askers.ministry, document!("page"), &variables));
         let wanted = json!({ "grams": grams, "like": like });
         workload.floor.push(Line::post("/search", &wanted));
         let listed: Vec<String> = grams.iter().map(ToString::to_string).collect();
         let array = format!("'{{{}}}'::integer[]", listed.join(","));
-        workload.statements.push(filled(reads::SEARCH, &[array, quoted(&like), today.clone()]));
+        workload.statements.push(filled(
+            reads::SEARCH,
+            &[array, quoted(&like), today.clone()],
+        ));
     }
     Ok(workload)
 }
 
 /// National figures by kind and prefecture.
-pub fn figures(name: &'static str, askers: &Askers, variables: &Value, target: Option<f64>) -> Workload {
+pub fn figures(
+    name: &'static str,
+    askers: &Askers,
+    variables: &Value,
+    target: Option<f64>,
+) -> Workload {
     let query = "query Figures($asOf: String) { rolloutFigures(asOf: $asOf, groupBy: [KIND, PREFECTURE]) \
                  { asOf cells { kind prefecture all applied ready live } } }";
     let as_of = json!({ "asOf": variables.get("asOf") });
     Workload {
         name,
         ours: vec![Line::ask(&askers.ministry, document!("figures"), variables)],
-        floor: vec![Line::post("/figures", &json!({ "query": query, "variables": as_of }))],
+        floor: vec![Line::post(
+            "/figures",
+            &json!({ "query": query, "variables": as_of }),
+        )],
         statements: Vec::new(),
         target,
     }
 }
 
 async fn column(pool: &PgPool, sql: &str, bound: i64) -> Result<Vec<String>, Failure> {
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(bound).fetch_all(pool).await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(bound)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
 }
 
 fn quoted(text: &str) -> String {
@@ -266,5 +337,7 @@ fn filled(sql: &str, values: &[String]) -> String {
     values
         .iter()
         .zip(1..)
-        .fold(sql.to_owned(), |sql, (value, place)| sql.replace(&format!("${place}"), value))
+        .fold(sql.to_owned(), |sql, (value, place)| {
+            sql.replace(&format!("${place}"), value)
+        })
 }

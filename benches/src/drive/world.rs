@@ -9,12 +9,18 @@ use std::{
 use chrono::TimeDelta;
 use kaitsu::{
     app::Clock,
-    auth::{AuthService, AuthSettings, Language, OrganisationKind, Role, service::{NewMember, UserCreate}},
+    auth::{
+        AuthService, AuthSettings, Language, OrganisationKind, Role,
+        service::{NewMember, UserCreate},
+    },
     db::{Database, DatabaseSettings, OrganisationId},
     demo::{self, Scale},
 };
 use migration::{Migrator, MigratorTrait};
-use sqlx::{AssertSqlSafe, PgPool, Row, postgres::{PgConnectOptions, PgPoolOptions}};
+use sqlx::{
+    AssertSqlSafe, PgPool, Row,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::Failure;
 
@@ -56,12 +62,19 @@ impl Cluster {
     pub async fn connect(url: &str) -> Result<Self, Failure> {
         let options = PgConnectOptions::from_str(url)?;
         let admin = pool(options.clone()).await?;
-        Ok(Self { options, admin, url: url.to_owned() })
+        Ok(Self {
+            options,
+            admin,
+            url: url.to_owned(),
+        })
     }
 
     /// The URL of another database in the cluster.
     pub fn url_of(&self, database: &str) -> String {
-        let base = self.url.rsplit_once('/').map_or(self.url.as_str(), |(base, _)| base);
+        let base = self
+            .url
+            .rsplit_once('/')
+            .map_or(self.url.as_str(), |(base, _)| base);
         format!("{base}/{database}")
     }
 
@@ -90,9 +103,11 @@ impl Cluster {
     /// # Errors
     /// Someone is connected to either.
     pub async fn make(&self, database: &str, template: Option<&str>) -> Result<(), Failure> {
-        self.tell(format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
+        self.tell(format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+            .await?;
         let template = template.unwrap_or("template0");
-        self.tell(format!("CREATE DATABASE {database} TEMPLATE {template}")).await?;
+        self.tell(format!("CREATE DATABASE {database} TEMPLATE {template}"))
+            .await?;
         Ok(())
     }
 
@@ -101,7 +116,9 @@ impl Cluster {
     /// # Errors
     /// It fails.
     pub async fn tell(&self, sql: String) -> Result<(), Failure> {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.admin).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&self.admin)
+            .await?;
         Ok(())
     }
 
@@ -110,7 +127,10 @@ impl Cluster {
     /// # Errors
     /// The cluster fails, or runs on another machine.
     pub async fn postmaster(&self) -> Result<super::process::Process, Failure> {
-        let backend: i32 = sqlx::query("SELECT pg_backend_pid()").fetch_one(&self.admin).await?.try_get(0)?;
+        let backend: i32 = sqlx::query("SELECT pg_backend_pid()")
+            .fetch_one(&self.admin)
+            .await?
+            .try_get(0)?;
         super::process::Process(u32::try_from(backend)?)
             .parent()
             .ok_or_else(|| "PostgreSQL does not run on this machine".into())
@@ -118,7 +138,10 @@ impl Cluster {
 }
 
 async fn pool(options: PgConnectOptions) -> Result<PgPool, Failure> {
-    Ok(PgPoolOptions::new().max_connections(4).connect_with(options).await?)
+    Ok(PgPoolOptions::new()
+        .max_connections(4)
+        .connect_with(options)
+        .await?)
 }
 
 /// Loads the demo into an empty database. Answers how long that took, migrations apart.
@@ -176,13 +199,18 @@ async fn asker(auth: &AuthService, organisation: i64) -> Result<Asker, Failure> 
         language: Language::En,
     };
     if auth.issue_access_token(&email, TOKENS_LAST).await.is_err() {
-        auth.create_user(&new).await.map_err(|failure| format!("{failure:?}"))?;
+        auth.create_user(&new)
+            .await
+            .map_err(|failure| format!("{failure:?}"))?;
     }
     let (token, _) = auth
         .issue_access_token(&email, TOKENS_LAST)
         .await
         .map_err(|failure| format!("{failure:?}"))?;
-    Ok(Asker { token, organisation })
+    Ok(Asker {
+        token,
+        organisation,
+    })
 }
 
 /// Opens a database as the bench itself uses it.

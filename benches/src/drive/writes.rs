@@ -9,12 +9,12 @@ use sqlx::{PgPool, Row};
 use super::{
     Bench, DATABASE, bulk, http,
     measure::{self, Contender, Side},
+    mebibytes, note,
     report::{Comparison, Fact},
     servers::Server,
     statements,
     workload::{self, Line, document},
     world::{Asker, Askers},
-    mebibytes, note,
 };
 use crate::Failure;
 
@@ -62,7 +62,10 @@ impl Bench {
         )))
         .fetch_all(&pool)
         .await?;
-        let facilities: Vec<i64> = facilities.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        let facilities: Vec<i64> = facilities
+            .iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()?;
         Ok(Stage {
             pool,
             ours: self.programs.serve_kaitsu(&url)?,
@@ -77,7 +80,9 @@ impl Bench {
         let mut runs: [Vec<Side>; 2] = [Vec::new(), Vec::new()];
         for round in 0..=self.options.rounds {
             for (place, runs) in runs.iter_mut().enumerate() {
-                let side = self.record_once(asker, &mut stage, place == 0, connections).await?;
+                let side = self
+                    .record_once(asker, &mut stage, place == 0, connections)
+                    .await?;
                 // The first round warms up.
                 if round > 0 {
                     runs.push(side);
@@ -110,8 +115,15 @@ impl Bench {
         for (place, counted) in counted.iter_mut().enumerate() {
             let lines = self.lines(asker, stage, place == 0, Duration::from_secs(2))?;
             let requests = workload::write(&self.options.folder, "record", &lines)?;
-            let server = if place == 0 { &stage.ours } else { &stage.floor };
-            let contender = Contender { server, requests: &requests };
+            let server = if place == 0 {
+                &stage.ours
+            } else {
+                &stage.floor
+            };
+            let contender = Contender {
+                server,
+                requests: &requests,
+            };
             *counted = statements::count(&self.cluster, &stage.pool, &contender).await?;
         }
         let [ours, floor] = counted;
@@ -131,7 +143,15 @@ impl Bench {
         let requests = workload::write(&self.options.folder, "record", &lines)?;
         let server = if to_us { &stage.ours } else { &stage.floor };
         let before = events(&stage.pool).await?;
-        let side = measure::run(&Contender { server, requests: &requests }, connections, time, self.postmaster)?;
+        let side = measure::run(
+            &Contender {
+                server,
+                requests: &requests,
+            },
+            connections,
+            time,
+            self.postmaster,
+        )?;
         let written = events(&stage.pool).await? - before;
         let answered = side.throughput * time.as_secs_f64();
         // Requests under way when the time is over are written and not counted.
@@ -216,13 +236,26 @@ impl Bench {
             floor.push(bulk::rewrite(&stage.pool).await?.as_secs_f64());
         }
         let (ours, floor) = (measure::middle(ours), measure::middle(floor));
-        note(&format!("5,000 in one mutation: {ours:.3} s, multi-row SQL {floor:.3} s"));
+        note(&format!(
+            "5,000 in one mutation: {ours:.3} s, multi-row SQL {floor:.3} s"
+        ));
         for (what, value, unit, at_most) in [
             ("5,000 milestones in one mutation", ours, "s", None),
             ("the same rows by multi-row SQL", floor, "s", None),
-            ("5,000 in one mutation, as a multiple of multi-row SQL", ours / floor, "×", Some(1.5)),
+            (
+                "5,000 in one mutation, as a multiple of multi-row SQL",
+                ours / floor,
+                "×",
+                Some(1.5),
+            ),
         ] {
-            self.tell(Fact { what: what.to_owned(), value, unit, at_most, at_least: None });
+            self.tell(Fact {
+                what: what.to_owned(),
+                value,
+                unit,
+                at_most,
+                at_least: None,
+            });
         }
         let peak = stage.ours.process().memory()?.peak;
         self.tell(Fact {
@@ -253,9 +286,11 @@ fn node(facility: i64) -> String {
 }
 
 async fn events(pool: &PgPool) -> Result<i64, Failure> {
-    let row = sqlx::query("SELECT count(*) FROM facility_event WHERE effective_on = $1::date AND aspect = 8")
-        .bind(DAY.parse::<chrono::NaiveDate>()?)
-        .fetch_one(pool)
-        .await?;
+    let row = sqlx::query(
+        "SELECT count(*) FROM facility_event WHERE effective_on = $1::date AND aspect = 8",
+    )
+    .bind(DAY.parse::<chrono::NaiveDate>()?)
+    .fetch_one(pool)
+    .await?;
     Ok(row.try_get(0)?)
 }

@@ -63,7 +63,11 @@ pub fn run(
         .filter_map(|number| number.parse().ok())
         .collect();
     let [requests, time, errors, p50, p99, bytes] = numbers.as_slice() else {
-        return Err(format!("wrk said: {said}{}", String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!(
+            "wrk said: {said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
     };
     Ok(Seen {
         requests: *requests,

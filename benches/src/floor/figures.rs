@@ -2,7 +2,9 @@
 //! from memory.
 
 use actix_web::web::{Data, Json};
-use async_graphql::{EmptyMutation, EmptySubscription, Enum, Object, Request, Response, Schema, SimpleObject};
+use async_graphql::{
+    EmptyMutation, EmptySubscription, Enum, Object, Request, Response, Schema, SimpleObject,
+};
 use sqlx::{PgPool, Row};
 
 /// The schema with its cells.

@@ -187,7 +187,11 @@ fn list(rows: &[PgRow], total: Option<i64>) -> Result<List, sqlx::Error> {
         })
     };
     Ok(List {
-        rows: rows.iter().take(50).map(read).collect::<Result<_, sqlx::Error>>()?,
+        rows: rows
+            .iter()
+            .take(50)
+            .map(read)
+            .collect::<Result<_, sqlx::Error>>()?,
         more: rows.len() > 50,
         total,
     })

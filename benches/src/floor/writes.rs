@@ -47,10 +47,7 @@ const OUTCOME: &str = "INSERT INTO idempotency (caller, idempotency_key, request
     VALUES ('floor', $1, $2, $3, $4)";
 
 /// Records it.
-pub async fn record(
-    pool: Data<PgPool>,
-    recorded: Json<Recorded>,
-) -> Result<Json<Written>, Failed> {
+pub async fn record(pool: Data<PgPool>, recorded: Json<Recorded>) -> Result<Json<Written>, Failed> {
     let mut transaction = pool.begin().await?;
     let written = write(&mut transaction, &recorded).await?;
     transaction.commit().await?;
@@ -69,8 +66,14 @@ async fn write(
     connection: &mut PgConnection,
     Recorded { facility, on, key }: &Recorded,
 ) -> Result<Written, sqlx::Error> {
-    let state = sqlx::query(LOCK).bind(facility).fetch_one(&mut *connection).await?;
-    let history = sqlx::query(HISTORY).bind(facility).fetch_all(&mut *connection).await?;
+    let state = sqlx::query(LOCK)
+        .bind(facility)
+        .fetch_one(&mut *connection)
+        .await?;
+    let history = sqlx::query(HISTORY)
+        .bind(facility)
+        .fetch_all(&mut *connection)
+        .await?;
     for event in &history {
         event.try_get::<i64, _>(1)?;
     }
@@ -87,7 +90,11 @@ async fn write(
         .fetch_one(&mut *connection)
         .await?
         .try_get(0)?;
-    sqlx::query(STATE).bind(facility).bind(on).execute(&mut *connection).await?;
+    sqlx::query(STATE)
+        .bind(facility)
+        .bind(on)
+        .execute(&mut *connection)
+        .await?;
     count(connection, *facility, change, *on).await?;
     let written = Written {
         facility: *facility,
