@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
-    SchemaBuilder, dataloader::DataLoader,
+    SchemaBuilder, connection::Connection, dataloader::DataLoader,
 };
 
 use super::{
@@ -17,8 +17,8 @@ use crate::{
     auth::{
         AuthService,
         graphql::{
-            AuthMutation, AuthQuery, Organisation, ServiceToken, User, organisation_by_id,
-            service_token_by_id, user_by_id,
+            AuthMutation, AuthQuery, Membership, Organisation, ServiceToken, User,
+            organisation_by_id, service_token_by_id, user_by_id,
         },
         organisation_names::Names,
     },
@@ -26,7 +26,9 @@ use crate::{
     db::{FacilityId, OrganisationId, UserId},
     facility::{
         entity::Condition,
-        graphql::{Facility, FacilityMutation, FacilityQuery, Selected, facility},
+        graphql::{
+            Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facility,
+        },
     },
     figures::graphql::FiguresQuery,
     milestone::graphql::MilestoneMutation,
@@ -140,6 +142,12 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
         Query::default(),
         Mutation::default(),
         Subscription::default(),
+    )
+    // The library's connections come without a description.
+    .override_output_type_description::<FacilityConnection>("A page of facilities.")
+    .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
+    .override_output_type_description::<Connection<String, ServiceToken>>(
+        "A page of service tokens.",
     )
 }
 

@@ -26,6 +26,8 @@ const CROCKFORD: [char; 32] = [
 const ACCOUNT_CODE_LENGTH: usize = 10;
 /// Characters of a facility's claim secret without its hyphens: 60 bits.
 const CLAIM_SECRET_LENGTH: usize = 12;
+/// A code as it is typed is no longer than this, with every separator that people put into it.
+const MOST_TYPED_CHARACTERS: usize = 64;
 /// A claim secret is printed in groups of this many characters.
 const CLAIM_SECRET_GROUP: usize = 4;
 
@@ -106,6 +108,8 @@ pub fn random<const N: usize>() -> [u8; N] {
 /// Reads a code as people write it: any case and width, with hyphens or spaces, O for 0, I or L for 1.
 pub fn fold_code(written: &str) -> String {
     written
+        .chars()
+        .take(MOST_TYPED_CHARACTERS)
         .nfkc()
         .filter(|character| !matches!(character, '-' | '‐' | '−' | 'ー' | ' '))
         .map(|character| match character.to_ascii_uppercase() {

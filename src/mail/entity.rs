@@ -36,8 +36,8 @@ impl MailState {
     }
 }
 
-/// A mail to be put into the outbox.
-#[derive(Clone, Debug)]
+/// A mail to be put into the outbox. It may hold a secret, so it is never printed.
+#[derive(Clone)]
 pub struct MailNew<'a> {
     /// Stays the same however often it is sent.
     pub message_id: &'a str,
@@ -81,8 +81,8 @@ pub async fn insert_mail(
     Ok(())
 }
 
-/// A mail that this process has leased.
-#[derive(Clone, Debug)]
+/// A mail that this process has leased. It may hold a secret, so it is never printed.
+#[derive(Clone)]
 pub struct LeasedMail {
     /// Its row.
     pub id: i64,

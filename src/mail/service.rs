@@ -9,8 +9,8 @@ use super::{
 };
 use crate::auth::{Language, secret};
 
-/// Whom a mail is for and what it says.
-#[derive(Clone, Debug)]
+/// Whom a mail is for and what it says. It may hold a secret, so it is never printed.
+#[derive(Clone)]
 pub struct Envelope<'a> {
     /// The address.
     pub recipient: &'a str,

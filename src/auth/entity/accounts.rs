@@ -45,7 +45,7 @@ pub struct Organisation {
 }
 
 /// What is needed to make a user.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UserNew<'a> {
     /// The address.
     pub email: &'a EmailAddress,

@@ -20,7 +20,7 @@ use crate::{
             sessions::{self, Ending},
         },
         input::EmailAddress,
-        password::Verdict,
+        password::{HashingError, Verdict},
         secret::{self, SecretHash},
     },
     db::{DbErr, SessionId, UserId},
@@ -118,7 +118,15 @@ impl AuthService {
         let stored = account
             .as_ref()
             .and_then(|account| account.password_hash.as_deref());
-        let verdict = self.passwords.verify(password, stored).await?;
+        let verdict = match self.passwords.verify(password, stored).await {
+            Err(HashingError::Busy) => {
+                // Nobody looked at the password, so it was no attempt.
+                self.return_attempt(Attempt::LogIn, email.as_str(), origin.address)
+                    .await?;
+                return Err(Failure::refused(Busy));
+            }
+            verdict => verdict?,
+        };
         let Some(account) =
             account.filter(|account| verdict != Verdict::Wrong && account.is_enabled())
         else {
@@ -151,6 +159,13 @@ impl AuthService {
         refresh_token: &str,
     ) -> Result<SessionTokens, Failure<RefreshRefusal>> {
         let hash = SecretHash::of(refresh_token);
+        // What was never ours doesn't get as far as the lock of a writer.
+        if sessions::session_of_refresh_token(self.db.read(), hash)
+            .await?
+            .is_none()
+        {
+            return Err(Failure::refused(RefreshRefusal::SessionEnded));
+        }
         let transaction = self.db.begin().await?;
         let now = self.clock.now();
         let Some(taken) = sessions::take_refresh_token(&transaction, hash, now).await? else {
@@ -201,20 +216,20 @@ impl AuthService {
         refresh_token: &str,
     ) -> Result<(), Failure<LogOutRefusal>> {
         let hash = SecretHash::of(refresh_token);
+        let known = sessions::session_of_refresh_token(self.db.read(), hash).await?;
+        let Some((session, user, _)) = known else {
+            return Ok(());
+        };
         let transaction = self.db.begin().await?;
         let now = self.clock.now();
-        if let Some((session, user, _)) =
-            sessions::session_of_refresh_token(&transaction, hash).await?
-        {
-            end_session(
-                &transaction,
-                session,
-                &as_user(user, actor.language),
-                origin,
-                now,
-            )
-            .await?;
-        }
+        end_session(
+            &transaction,
+            session,
+            &as_user(user, actor.language),
+            origin,
+            now,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -106,7 +106,7 @@ impl AuthService {
         let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(email)) else {
             return Err(flaws.refuse());
         };
-        self.count_attempt(Attempt::Code, email.as_str(), origin.address)
+        self.count_attempt(Attempt::Link, email.as_str(), origin.address)
             .await?;
         let account = accounts::account_by_email(self.db.read(), &email)
             .await?
@@ -191,7 +191,7 @@ impl AuthService {
             return Err(invalid());
         }
         set_password(&transaction, &account, &hash, None, now).await?;
-        for attempt in [Attempt::LogIn, Attempt::Code] {
+        for attempt in [Attempt::LogIn, Attempt::Link, Attempt::Code] {
             attempts::reset(&transaction, &attempt.account(email.as_str())).await?;
         }
         let author = super::as_user(user, actor.language);

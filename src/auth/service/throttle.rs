@@ -40,6 +40,7 @@ impl Default for ThrottleLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     LogIn,
+    Link,
     Code,
     Claim,
 }
@@ -48,6 +49,7 @@ impl Attempt {
     fn name(self) -> &'static str {
         match self {
             Self::LogIn => "login",
+            Self::Link => "link",
             Self::Code => "code",
             Self::Claim => "claim",
         }
@@ -123,6 +125,21 @@ impl AuthService {
             throttle::forgive_attempt(connection, &attempt.address(address)).await?;
         }
         Ok(())
+    }
+
+    /// Nothing was tried after all: the account and the address have the attempt back.
+    pub(super) async fn return_attempt(
+        &self,
+        attempt: Attempt,
+        account: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DbErr> {
+        let transaction = self.db.begin().await?;
+        throttle::forgive_attempt(&transaction, &attempt.account(account)).await?;
+        if let Some(address) = address {
+            throttle::forgive_attempt(&transaction, &attempt.address(address)).await?;
+        }
+        transaction.commit().await
     }
 
     /// Counts a mail to an address that somebody else asked for; false if it is one too many.

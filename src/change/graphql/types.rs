@@ -67,6 +67,7 @@ pub struct ChangeConnection {
     end: Position,
 }
 
+/// A change on a page, with its cursor.
 #[Object]
 impl ChangeEdge {
     /// The change of a facility.
@@ -80,6 +81,7 @@ impl ChangeEdge {
     }
 }
 
+/// A page of the change feed.
 #[Object]
 impl ChangeConnection {
     /// The changes of this page with their cursors, in the order of the feed.

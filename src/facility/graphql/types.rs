@@ -126,6 +126,7 @@ pub struct TimelineEntry {
     voided: bool,
 }
 
+/// A hospital, clinic or pharmacy (施設), as it stands now.
 #[Object]
 impl Facility {
     /// Global id.

@@ -110,6 +110,7 @@ pub struct RolloutFigures {
     movements: OnceCell<Movements>,
 }
 
+/// Figures of the rollout. Every count is nested: `live ≤ ready ≤ applied ≤ all`; never add them up.
 #[Object]
 impl RolloutFigures {
     /// What was true on this civil day (JST) …

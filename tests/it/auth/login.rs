@@ -327,4 +327,12 @@ async fn a_flood_of_logins_hashes_a_few_at_a_time_and_everyone_is_answered(
     assert_eq!(busy + wrong, 200);
     assert!(world.auth.passwords().most_at_once() <= 2);
     assert!(wrong >= 10, "some were heard: {wrong}");
+    let counted =
+        "SELECT COALESCE(SUM(attempts), 0) FROM login_throttle WHERE bucket LIKE '%account%'";
+    let counted = world.database.number(counted).await;
+    assert_eq!(
+        counted,
+        i64::try_from(wrong).unwrap(),
+        "who was not heard made no attempt"
+    );
 }
