@@ -11,6 +11,7 @@
 //! - [`backup`]: the whole database as one file, and back
 //! - [`jobs`]: work that is repeated, and work that one process does once in a while
 //! - [`mail`]: the outbox, its templates and transports
+//! - [`verify`]: everything recounted from the history
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 
 pub mod api;
@@ -26,3 +27,4 @@ pub mod http;
 pub mod jobs;
 pub mod mail;
 pub mod milestone;
+pub mod verify;

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The schema lacks something that this version needs.
-    #[error("the database's schema is behind this version: {} is missing; run `kaitsu migrate`", .0.join(", "))]
+    #[error("the database's schema is behind this version; run `kaitsu migrate` (missing: {})", .0.join(", "))]
     Behind(Vec<String>),
     /// The database can't be opened.
     #[error("the database can't be used: {0}")]

@@ -250,7 +250,7 @@ impl Reader {
         &self.header
     }
 
-    /// Reads on.
+    /// Reads on. There is always something: a file without its last line is damaged.
     pub fn next(&mut self) -> Result<Item, ArchiveError> {
         read_line(&mut self.file, &mut self.line)?;
         if self.line.is_empty() {

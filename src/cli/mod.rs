@@ -102,11 +102,6 @@ fn tell(line: &str) {
     let _unheard = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A command that this build knows by name only.
-#[derive(Debug, thiserror::Error)]
-#[error("`kaitsu {0}` is not available in this build")]
-struct NotAvailable(&'static str);
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

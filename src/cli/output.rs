@@ -107,7 +107,7 @@ impl Table {
 
     fn write_for_people(&self, to: &mut impl Write) -> io::Result<()> {
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_FULL_CONDENSED);
         table.set_header(&self.columns);
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| {

@@ -1,9 +1,16 @@
 //! `kaitsu verify`
 
-use clap::Args;
-use kaitsu::db::Database;
+use std::process::ExitCode;
 
-use super::{NotAvailable, Outcome, configuration::ConfigurationOptions, output::Format};
+use clap::Args;
+use kaitsu::{db::Database, verify::verify};
+
+use super::{
+    Outcome,
+    configuration::ConfigurationOptions,
+    output::{Format, Table},
+    progress, tell,
+};
 
 #[derive(Args)]
 pub struct Options {
@@ -18,7 +25,25 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
 }
 
 /// Recounts everything and prints every difference; fails if there is one.
-#[expect(clippy::unused_async, reason = "recounting reads the database")]
-pub async fn recount(_database: &Database, _format: Format) -> Outcome {
-    Err(NotAvailable("verify").into())
+pub async fn recount(database: &Database, format: Format) -> Outcome {
+    let bar = progress::bar("recounting facilities", None);
+    let report = verify(database, |facilities| bar.inc(facilities)).await?;
+    bar.finish_and_clear();
+    if !report.is_clean() || format != Format::Table {
+        let mut table = Table::new(["table", "key", "expected", "found"]);
+        for one in &report.differences {
+            table.row(vec![
+                one.table.into(),
+                one.key.as_str().into(),
+                one.expected.as_str().into(),
+                one.found.as_str().into(),
+            ]);
+        }
+        table.print(format)?;
+    }
+    tell(&report.summary());
+    Ok(match report.is_clean() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

@@ -1,9 +1,11 @@
 //! The n-gram index of facilities: an array column under GIN on PostgreSQL, a contentless FTS5 table on
 //! SQLite, in which every gram is a word of eight hexadecimal digits.
 
+use std::fmt;
+
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Backend, Column, Query, Table};
+use super::{Backend, Column, Query, Row, Table};
 
 /// PostgreSQL's column of grams.
 pub(super) const GRAMS: &str = "search_grams";
@@ -59,6 +61,72 @@ pub async fn write(connection: &impl ConnectionTrait, id: i64, grams: &[i32]) ->
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// What the index has of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// All grams, on PostgreSQL.
+    Grams(Vec<i32>),
+    /// How many, on SQLite, which doesn't keep them by row.
+    Count(usize),
+}
+
+impl Entry {
+    /// Can this be the entry of a row with these grams?
+    pub fn is_of(&self, grams: &[i32]) -> bool {
+        match self {
+            Self::Grams(found) => found == grams,
+            Self::Count(count) => *count == grams.len(),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grams(grams) => write!(f, "{} grams, not all the same", grams.len()),
+            Self::Count(count) => write!(f, "{count} grams"),
+        }
+    }
+}
+
+/// The entries of rows by id: after one number, up to another.
+pub async fn entries(
+    connection: &impl ConnectionTrait,
+    after: i64,
+    up_to: i64,
+) -> Result<Vec<(i64, Entry)>, DbErr> {
+    let grams_by_row = connection.get_database_backend() == DbBackend::Postgres;
+    let sql = if grams_by_row {
+        "SELECT id, search_grams FROM facility WHERE id > $1 AND id <= $2 ORDER BY id"
+    } else {
+        "SELECT id, sz FROM facility_search_docsize WHERE id > $1 AND id <= $2 ORDER BY id"
+    };
+    let rows = Query::with(sql, [after.into(), up_to.into()])
+        .all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let id = row.take()?;
+            let entry = if grams_by_row {
+                Entry::Grams(row.take()?)
+            } else {
+                Entry::Count(first_number(&row.take::<Vec<u8>>()?))
+            };
+            Ok((id, entry))
+        })
+        .collect()
+}
+
+/// The first of SQLite's numbers of variable length, seven bits in each byte, highest first.
+fn first_number(bytes: &[u8]) -> usize {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap_or(0);
+    bytes
+        .iter()
+        .take(last + 1)
+        .fold(0, |number, byte| (number << 7) | usize::from(byte & 0x7f))
 }
 
 /// Fills the index for rows that are not in it yet.

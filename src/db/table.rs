@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 
-use super::Query;
+use super::{Query, Row};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,14 @@ impl Table {
             set.join(", ")
         );
         self.write(connection, rows, &tail).await.map(drop)
+    }
+
+    /// Reads a row of all columns, in their order.
+    pub fn read(&self, row: &mut Row<'_>) -> Result<Values, DbErr> {
+        self.columns
+            .iter()
+            .map(|(_, column)| column.read(row))
+            .collect()
     }
 
     /// The column names, comma separated.
@@ -188,6 +196,19 @@ async fn run(
 }
 
 impl Column {
+    fn read(self, row: &mut Row<'_>) -> Result<Value, DbErr> {
+        Ok(match self {
+            Self::Big => Value::BigInt(row.take()?),
+            Self::Int => Value::Int(row.take()?),
+            Self::Code => Value::SmallInt(row.take()?),
+            Self::Bool => Value::Bool(row.take()?),
+            Self::Date => Value::ChronoDate(row.take()?),
+            Self::Instant => Value::ChronoDateTimeUtc(row.take()?),
+            Self::Text => Value::String(row.take()?),
+            Self::Bytes => Value::Bytes(row.take()?),
+        })
+    }
+
     fn postgres_name(self) -> &'static str {
         match self {
             Self::Big => "bigint",

@@ -26,6 +26,12 @@ impl Grid {
         }
     }
 
+    /// The counts of a kind and prefecture.
+    pub fn at(&self, kind: FacilityKind, prefecture: Prefecture) -> Counts {
+        let counts = index(kind, prefecture).and_then(|index| self.0.get(index));
+        counts.copied().unwrap_or(Counts::ZERO)
+    }
+
     /// Adds another grid, cell by cell.
     pub fn add_grid(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {

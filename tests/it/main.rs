@@ -9,8 +9,12 @@
 
 mod architecture;
 mod auth;
+mod background;
+mod backup;
+mod config;
 mod contract;
 mod demo;
+mod docs;
 mod feed;
 mod figures;
 mod http_graphql;
@@ -19,6 +23,7 @@ mod load;
 mod mail;
 mod migrations;
 mod pipeline;
+mod server;
 mod support;
 mod toy;
 mod websocket;

@@ -1,78 +1,137 @@
-//! The migrations go up, down and up again, and end with the same schema.
+//! Migrations: one at a time, back and forth, beside another version's, and by two processes at once.
 
-use kaitsu::db::{Backend, Database, Query};
-use migration::{Migrator, MigratorTrait};
+use kaitsu::{
+    app::Clock,
+    db::{
+        Backend,
+        migrations::{self, MigrateError, State},
+    },
+};
 use rstest::rstest;
 
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, process};
 
-/// Every table, column, index and constraint as the database describes it, in a fixed order.
-async fn description(database: &Database) -> Vec<String> {
-    let sql = match database.backend() {
+const NEWER: &str =
+    "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m99990101_000001_next', 0)";
+
+async fn schema(database: &TestDatabase) -> String {
+    match database.db().backend() {
         Backend::Sqlite => {
-            "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master \
-             WHERE name NOT LIKE '%seaql_%' ORDER BY 1"
+            database
+                .text("SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name)")
+                .await
         }
         Backend::Postgres => {
-            "SELECT line FROM ( \
-               SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' \
-                 || is_nullable || ' ' || COALESCE(column_default, '') AS line \
-               FROM information_schema.columns WHERE table_schema = 'public' \
-               UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public' \
-               UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) \
-               FROM pg_constraint WHERE connamespace = 'public'::regnamespace \
-               UNION ALL SELECT 'function ' || proname || ' ' || prosrc FROM pg_proc \
-               WHERE pronamespace = 'public'::regnamespace AND proname NOT LIKE '%trgm%' \
-             ) AS described WHERE line NOT LIKE '%seaql_%' ORDER BY 1"
+            database
+                .text(
+                    "SELECT (SELECT string_agg(table_name || column_name || data_type || is_nullable, ';' ORDER BY \
+                     table_name, column_name) FROM information_schema.columns WHERE table_schema = 'public') || \
+                     (SELECT string_agg(indexdef, ';' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public')",
+                )
+                .await
         }
-    };
-    Query::new(sql)
-        .all(database.read())
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_schema_goes_down_and_up_again_step_by_step(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let before = schema(&database).await;
+    let all = migrations::status(database.db()).await.unwrap();
+    let count = all.migrations().len();
+    assert_eq!(all.applied().len(), count);
+
+    let down = migrations::down(database.db(), count + 1).await.unwrap();
+    assert_eq!(down.len(), count);
+    let status = migrations::status(database.db()).await.unwrap();
+    assert!(status.is_behind() && status.applied().is_empty());
+
+    let clock = Clock::System;
+    let first = migrations::up(database.db(), &clock, Some(1))
         .await
-        .unwrap()
-        .iter()
-        .map(|row| row.try_get_by_index(0).unwrap())
-        .collect()
-}
-
-#[rstest]
-#[tokio::test]
-async fn the_schema_is_the_same_after_up_down_and_up(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let database = TestDatabase::new(backend).await;
-    let before = description(database.db()).await;
-    assert!(before.len() > 20, "{before:#?}");
-    Migrator::down(database.db().write(), None).await.unwrap();
-    let emptied = description(database.db()).await;
-    let left: Vec<&String> = emptied
-        .iter()
-        // SQLite keeps the counter of its AUTOINCREMENT columns for ever.
-        .filter(|line| !line.starts_with("table sqlite_sequence"))
-        .collect();
-    assert_eq!(left, Vec::<&String>::new(), "down leaves nothing behind");
-    Migrator::up(database.db().write(), None).await.unwrap();
-    assert_eq!(description(database.db()).await, before);
-}
-
-#[rstest]
-#[tokio::test]
-async fn every_single_migration_can_be_taken_back_and_repeated(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let database = TestDatabase::new(backend).await;
-    let whole = description(database.db()).await;
-    let mut steps = vec![whole];
-    for _ in Migrator::migrations() {
-        Migrator::down(database.db().write(), Some(1))
+        .unwrap();
+    assert_eq!(first, [all.migrations()[0].0.clone()]);
+    let rest = migrations::up(database.db(), &clock, None).await.unwrap();
+    assert_eq!(first.len() + rest.len(), count);
+    assert!(
+        migrations::up(database.db(), &clock, None)
             .await
-            .unwrap();
-        steps.push(description(database.db()).await);
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(schema(&database).await, before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_schema_ahead_is_not_behind_and_only_its_own_version_takes_it_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    database.run(NEWER).await;
+    let status = migrations::status(database.db()).await.unwrap();
+    assert!(!status.is_behind());
+    let newer: Vec<&str> = status.in_state(State::Newer).collect();
+    assert_eq!(newer, ["m99990101_000001_next"]);
+    assert!(
+        migrations::up(database.db(), &Clock::System, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let refused = migrations::down(database.db(), 1).await;
+    assert!(
+        matches!(refused, Err(MigrateError::Newer(_))),
+        "{refused:?}"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn two_processes_migrate_at_once_and_each_migration_runs_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let count = migrations::down(database.db(), 99).await.unwrap().len();
+    let url = database.url().to_owned();
+    let migrate = || {
+        let url = url.clone();
+        tokio::task::spawn_blocking(move || process::run(&url, &["migrate", "--format", "csv"]))
+    };
+    let (one, other) = (migrate(), migrate());
+    let mut applied = 0;
+    for output in [one.await.unwrap(), other.await.unwrap()] {
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        applied += told.matches(",applied").count();
     }
-    while let Some(expected) = steps.pop() {
-        assert_eq!(description(database.db()).await, expected);
-        if !steps.is_empty() {
-            Migrator::up(database.db().write(), Some(1)).await.unwrap();
-        }
-    }
+    assert_eq!(applied, count);
+    assert!(!migrations::status(database.db()).await.unwrap().is_behind());
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_command_line_shows_how_the_schema_stands(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let status = || process::run(database.url(), &["migrate", "--status", "--format", "csv"]);
+    assert!(status().status.success());
+    let down = process::run(database.url(), &["migrate", "--down", "1"]);
+    assert!(down.status.success());
+    let behind = status();
+    assert_eq!(behind.status.code(), Some(1));
+    assert!(
+        String::from_utf8(behind.stdout)
+            .unwrap()
+            .trim_end()
+            .ends_with(",pending")
+    );
 }

@@ -91,8 +91,6 @@ pub struct MailConfig {
 pub struct RetentionConfig {
     /// Outcomes under idempotency keys.
     pub idempotency_days: u16,
-    /// How far back a cursor of the change feed may reach. (Changes themselves are history and stay.)
-    pub feed_days: u16,
 }
 
 /// The whole configuration, checked.
@@ -425,6 +423,5 @@ fn read_retention(reader: &mut Reader) -> RetentionConfig {
             idempotency_days,
             &number(1..=3_650),
         ),
-        feed_days: reader.take("retention.feed_days", 90, &number(1..=3_650)),
     }
 }

@@ -88,7 +88,7 @@ impl Reader {
     /// Merges the file, the environment and the flags, the later over the earlier.
     pub fn open(sources: &Sources) -> Self {
         let mut problems = Vec::new();
-        let mut figment = Figment::new();
+        let mut given = BTreeMap::new();
         if let Some(path) = &sources.file {
             let file = Toml::file_exact(path);
             let name = format!("file {}", path.display());
@@ -97,17 +97,17 @@ impl Reader {
             } else if let Err(error) = file.data() {
                 problems.push(unreadable(name, place_and_reason(&error.to_string())));
             } else {
-                figment = figment.merge(file);
+                given.extend(flattened(&Figment::from(file)));
             }
         }
-        for given in from_environment(&sources.environment)
+        let single = from_environment(&sources.environment)
             .into_iter()
-            .chain(from_flags(&sources.flags))
-        {
-            figment = figment.merge(given);
+            .chain(from_flags(&sources.flags));
+        for setting in single {
+            given.extend(flattened(&Figment::from(setting)));
         }
         Self {
-            given: flattened(&figment),
+            given,
             known: BTreeSet::new(),
             effective: Vec::new(),
             problems,
@@ -274,7 +274,7 @@ fn from_flags(flags: &[(String, String, String)]) -> Vec<Given> {
         .collect()
 }
 
-/// All given settings by their whole keys, with where each was set.
+/// The settings of a layer by their whole keys, with where each was set.
 fn flattened(figment: &Figment) -> BTreeMap<String, (Raw, String)> {
     let mut given = BTreeMap::new();
     let layers = figment.data().unwrap_or_default();

@@ -69,17 +69,17 @@ impl std::fmt::Display for Raw {
     }
 }
 
-/// Reads a value; `None` if it is none of this kind.
-type Reader<T> = Box<dyn Fn(&Raw) -> Option<T>>;
+type Read<T> = Box<dyn Fn(&Raw) -> Option<T>>;
+type Show<T> = Box<dyn Fn(&T) -> String>;
 
 /// How a setting of one kind is read, shown as TOML, and described.
 pub struct Kind<T> {
     /// Completes "expected …".
     pub expected: String,
     /// `None` if the value is none of this kind.
-    pub read: Reader<T>,
+    pub read: Read<T>,
     /// As TOML, without secrets.
-    pub show: Box<dyn Fn(&T) -> String>,
+    pub show: Show<T>,
     /// Never show a wrong value either.
     pub secret: bool,
 }

@@ -214,7 +214,8 @@ fn read_details(row: &mut Row<'_>, change: ChangeId) -> Result<Details, DbErr> {
 }
 
 /// The table `walk`: one row for each step. Each step costs a few look-ups in the indexes of
-/// `change (seq)` and `facility_event (change_id, facility_id)`.
+/// `change (seq)` and `facility_event (change_id, facility_id)`. Numbers have no gaps, and to look for the
+/// very next is much cheaper than for the least that is greater, which would do alone.
 fn push_walk(query: &mut Query, from: Position, steps: usize, last: i64) {
     query.push("WITH RECURSIVE walk (step, seq, change_id, facility_id) AS (SELECT 0, CAST(");
     query.bind(from.seq);
@@ -229,7 +230,8 @@ fn push_walk(query: &mut Query, from: Position, steps: usize, last: i64) {
     query.push(
         ") FROM walk JOIN change c ON c.seq = CASE WHEN EXISTS (SELECT 1 FROM facility_event e \
          WHERE e.change_id = walk.change_id AND e.facility_id > walk.facility_id) THEN walk.seq \
-         ELSE (SELECT min(n.seq) FROM change n WHERE n.seq > walk.seq) END WHERE walk.step < ",
+         ELSE COALESCE((SELECT n.seq FROM change n WHERE n.seq = walk.seq + 1), \
+         (SELECT min(n.seq) FROM change n WHERE n.seq > walk.seq)) END WHERE walk.step < ",
     );
     query.bind(i64::try_from(steps).unwrap_or(i64::MAX));
     query.push(" AND c.seq <= ").bind(last).push(")");

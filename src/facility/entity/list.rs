@@ -130,6 +130,16 @@ pub struct Cursor {
     pub id: FacilityId,
 }
 
+impl Cursor {
+    /// The place of a row that was read from a list.
+    pub fn of(row: &FacilityRow) -> Self {
+        Self {
+            sort: row.sort.clone().unwrap_or_default(),
+            id: row.id,
+        }
+    }
+}
+
 /// A milestone planned between two days, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedFilter {

@@ -1,8 +1,7 @@
 //! Queries over the registry.
 
 use async_graphql::{
-    Context, ID, InputObject, Object, OneofObject, SimpleObject,
-    connection::{Connection, Edge},
+    Context, ID, InputObject, Object, OneofObject, SimpleObject, connection::Edge,
 };
 use chrono::Days;
 
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, PageArguments,
+        ApiError, ApiResult, Connection, Date, NodeId, PageArguments,
         context::{caller, services},
         node_id::NodeKind,
         page::Fingerprint,
@@ -122,7 +121,7 @@ impl ListTotal {
 }
 
 /// A page of facilities.
-pub type FacilityConnection = Connection<String, Facility, ListTotal>;
+pub type FacilityConnection = Connection<Facility, ListTotal>;
 
 /// Queries over the registry.
 #[derive(Default)]

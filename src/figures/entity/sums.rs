@@ -159,6 +159,16 @@ impl Sums {
         self.deltas.push((civil_day(settled_at), lean));
     }
 
+    /// How many deltas are summed.
+    pub fn len(&self) -> usize {
+        self.deltas.len()
+    }
+
+    /// Is there nothing to sum?
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
+    }
+
     /// The next series and its deltas by day: the nation in every block, every vendor, every chain. `None`
     /// after the last.
     pub fn next_series(&mut self) -> Option<(Series, &[Known])> {

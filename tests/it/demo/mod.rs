@@ -2,4 +2,4 @@
 
 mod facilities;
 mod published;
-mod survey;
+pub mod survey;

@@ -165,7 +165,7 @@ async fn a_change_that_began_first_and_commits_last_is_told_last() {
     transaction.commit().await.unwrap();
     scene.settle().await;
     let page = scene.page(&actor, 10, Some(&page.end)).await;
-    assert_eq!(facilities(&page.nodes), [early.clone()]);
+    assert_eq!(facilities(&page.nodes), std::slice::from_ref(&early));
     let (whole, _) = scene.rest(&actor, 10, Some(&head)).await;
     assert_eq!(
         facilities(&whole),

@@ -3,5 +3,7 @@
 pub mod accounts;
 pub mod api;
 mod database;
+pub mod process;
+pub mod served;
 
 pub use database::TestDatabase;

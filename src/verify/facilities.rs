@@ -1,0 +1,256 @@
+//! Verifying facilities: each one's history is replayed, and its rows are compared with what follows.
+
+use std::collections::BTreeMap;
+
+use sea_orm::Value;
+
+use super::{
+    Report,
+    entity::{Range, Stored},
+};
+use crate::{
+    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId, Table, Values},
+    facility::{entity::FACILITY, text},
+    figures::entity::{KNOWN_PERIOD, known_period_values},
+    milestone::{
+        Action, Current, Event, Milestone, Replay,
+        entity::{FACILITY_STATE, MILESTONE_PLAN, state_values},
+    },
+};
+
+/// Verifies all facilities.
+pub async fn verify(
+    snapshot: &DatabaseTransaction,
+    report: &mut Report,
+    progress: impl Fn(u64),
+) -> Result<(), DbErr> {
+    let mut range = Range::next(snapshot, None).await?;
+    while let Some(some) = range {
+        let facilities = some.read(snapshot).await?;
+        progress(u64::try_from(facilities.len()).unwrap_or(0));
+        for (id, stored) in &facilities {
+            let mut subject = Subject {
+                id: FacilityId(*id),
+                stored,
+                report,
+            };
+            subject.verify();
+        }
+        range = Range::next(snapshot, range).await?;
+    }
+    Ok(())
+}
+
+/// A facility under inspection.
+struct Subject<'a> {
+    id: FacilityId,
+    stored: &'a Stored,
+    report: &'a mut Report,
+}
+
+impl Subject<'_> {
+    fn verify(&mut self) {
+        let checked = &mut self.report.checked;
+        checked.facilities += 1;
+        checked.events += u64::try_from(self.stored.events.len()).unwrap_or(0);
+        checked.periods += u64::try_from(self.stored.periods.len()).unwrap_or(0);
+        self.verify_search();
+        let code = self.present_code();
+        if let Some(replay) = self.replay() {
+            self.verify_state(&code, &replay);
+            self.verify_periods(&replay);
+        }
+    }
+
+    fn differs(
+        &mut self,
+        table: &'static str,
+        key: &str,
+        expected: impl std::fmt::Display,
+        found: impl std::fmt::Display,
+    ) {
+        let separator = if key.is_empty() { "" } else { ", " };
+        let key = format!("facility {}{separator}{key}", self.id);
+        self.report.differs(table, key, expected, found);
+    }
+
+    /// The search text follows from names and address, and the index from the search text.
+    fn verify_search(&mut self) {
+        let Some(values) = &self.stored.facility else {
+            return self.differs("facility", "", "a row", "none");
+        };
+        let text_of = |column: &str| {
+            let mut columns = FACILITY.columns.iter().zip(values);
+            let value = columns.find(|((name, _), _)| *name == column);
+            match value {
+                Some((_, Value::String(Some(text)))) => text.as_str(),
+                _ => "",
+            }
+        };
+        let [name, kana, address] = ["name", "name_kana", "address"].map(text_of);
+        let expected = text::search_text(name, kana, address);
+        let found = text_of("search_text");
+        if found != expected {
+            return self.differs("facility", "search_text", expected, found);
+        }
+        let grams = text::grams(&expected);
+        match &self.stored.entry {
+            None => self.differs("facility_search", "", "an entry", "none"),
+            Some(entry) if !entry.is_of(&grams) => {
+                let expected = format!("{} grams", grams.len());
+                self.differs("facility_search", "", expected, entry);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Of a facility's codes exactly one is valid today.
+    fn present_code(&mut self) -> String {
+        let mut codes = self.stored.codes.iter();
+        let present: Vec<&str> = codes
+            .by_ref()
+            .filter(|(_, until)| until.is_none())
+            .map(|(code, _)| code.as_str())
+            .collect();
+        match present.as_slice() {
+            [one] => (*one).to_owned(),
+            several => {
+                let found = format!("{} {}", several.len(), several.join(" "));
+                self.differs("facility_code", "", "1 present code", found.trim_end());
+                String::new()
+            }
+        }
+    }
+
+    /// Replays the history. `None` if it can't be.
+    fn replay(&mut self) -> Option<Replay> {
+        let events: Option<Vec<&(ChangeId, Event)>> =
+            self.stored.events.iter().map(Option::as_ref).collect();
+        let Some(events) = events else {
+            self.differs("facility_event", "", "known aspects and actions", "others");
+            return None;
+        };
+        if events.is_empty() {
+            self.differs("facility_event", "", "an opening", "no events");
+            return None;
+        }
+        self.verify_voids(&events);
+        let mut replay = Replay::default();
+        for recorded in events.chunk_by(|(one, _), (other, _)| one == other) {
+            let change = recorded.first().map_or(ChangeId(0), |(change, _)| *change);
+            let events = recorded.iter().map(|(_, event)| event.clone());
+            if let Err(broken) = replay.record(change, events) {
+                let key = format!("change {change}");
+                self.differs(
+                    "facility_event",
+                    &key,
+                    "every rule obeyed",
+                    format!("{broken:?}"),
+                );
+                return None;
+            }
+        }
+        Some(replay)
+    }
+
+    /// What is voided was there before, and is voided once.
+    fn verify_voids(&mut self, events: &[&(ChangeId, Event)]) {
+        let mut before: Vec<EventId> = Vec::new();
+        for (_, event) in events {
+            let id = event.id.unwrap_or(EventId(0));
+            if event.action == Action::Voided {
+                let place = before
+                    .iter()
+                    .position(|earlier| Some(*earlier) == event.voids);
+                match place {
+                    Some(place) => drop(before.swap_remove(place)),
+                    None => {
+                        let key = format!("event {id}");
+                        let found = event
+                            .voids
+                            .map_or("nothing".to_owned(), |id| id.to_string());
+                        self.differs("facility_event", &key, "an earlier event to void", found);
+                    }
+                }
+            } else {
+                before.push(id);
+            }
+        }
+    }
+
+    fn verify_state(&mut self, code: &str, replay: &Replay) {
+        let Some(derived) = replay.derived() else {
+            return;
+        };
+        let expected = state_values(self.id, code, replay.version(), &derived.current);
+        match &self.stored.state {
+            None => self.differs("facility_state", "", "a row", "none"),
+            Some(found) => self.compare(&FACILITY_STATE, "", &expected, found),
+        }
+        let plans = plan_rows(self.id, &derived.current);
+        self.compare_rows(&MILESTONE_PLAN, &plans, &self.stored.plans);
+    }
+
+    /// The periods that were ever known, each with the changes that added and removed it.
+    fn verify_periods(&mut self, replay: &Replay) {
+        let expected: Vec<Values> = replay
+            .periods()
+            .iter()
+            .map(|known| {
+                known_period_values(self.id, &known.period, known.added_by, known.removed_by)
+            })
+            .collect();
+        self.compare_rows(&KNOWN_PERIOD, &expected, &self.stored.periods);
+    }
+
+    /// Names the columns in which a row differs.
+    fn compare(&mut self, table: &Table, key: &str, expected: &[Value], found: &[Value]) {
+        for (((column, _), expected), found) in table.columns.iter().zip(expected).zip(found) {
+            if expected != found {
+                let separator = if key.is_empty() { "" } else { ", " };
+                let key = format!("{key}{separator}{column}");
+                self.differs(table.name, &key, expected, found);
+            }
+        }
+    }
+
+    /// Compares rows whose order doesn't matter, though it is nearly always the same.
+    fn compare_rows(&mut self, table: &Table, expected: &[Values], found: &[Values]) {
+        if expected == found {
+            return;
+        }
+        let mut surplus: BTreeMap<String, i32> = BTreeMap::new();
+        for row in found {
+            *surplus.entry(written(table, row)).or_default() += 1;
+        }
+        for row in expected {
+            *surplus.entry(written(table, row)).or_default() -= 1;
+        }
+        for (row, count) in surplus {
+            for _ in count..0 {
+                self.differs(table.name, "", &row, "no such row");
+            }
+            for _ in 0..count {
+                self.differs(table.name, "", "no such row", &row);
+            }
+        }
+    }
+}
+
+fn plan_rows(id: FacilityId, current: &Current) -> Vec<Values> {
+    let planned = Milestone::ALL.into_iter().zip(current.planned_on);
+    planned
+        .filter_map(|(milestone, day)| {
+            day.map(|day| vec![id.0.into(), milestone.code().into(), day.into()])
+        })
+        .collect()
+}
+
+/// A row's columns but for the first, which is the facility.
+fn written(table: &Table, row: &[Value]) -> String {
+    let columns = table.columns.iter().zip(row).skip(1);
+    let columns: Vec<String> = columns
+        .map(|((name, _), value)| format!("{name} {value}"))
+        .collect();
+    columns.join(" ")
+}
