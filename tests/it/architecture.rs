@@ -85,7 +85,8 @@ const SERVICES: [&str; 10] = [
 ];
 
 fn words_level(file: &str) -> u8 {
-    if SERVICES.contains(&file) { 4 } else { 1 }
+    let serves = SERVICES.contains(&file) || file.starts_with("verify/");
+    if serves { 4 } else { 1 }
 }
 
 /// `facility/entity` for all files of that room, and a layer's folder for all of its own.
