@@ -17,10 +17,9 @@ use crate::{
     auth::{
         AuthService,
         graphql::{
-            AuthMutation, AuthQuery, Membership, Organisation, ServiceToken, User,
-            organisation_by_id, service_token_by_id, user_by_id,
+            AuthMutation, AuthQuery, Membership, Organisation, OrganisationNames, ServiceToken,
+            User, organisation_by_id, service_token_by_id, user_by_id,
         },
-        organisation_names::Names,
     },
     change::graphql::{ChangeQuery, ChangeSubscription},
     db::{FacilityId, OrganisationId, UserId},
@@ -153,7 +152,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema with the services that its resolvers use.
 pub fn build(services: &Services, auth: Arc<AuthService>) -> ApiSchema {
-    let names = DataLoader::new(Names(services.database.clone()), tokio::spawn)
+    let names = DataLoader::new(OrganisationNames(services.database.clone()), tokio::spawn)
         .delay(std::time::Duration::from_micros(200));
     // A name that was loaded is not kept for the next request, which may read a newer one.
     names.enable_all_cache(false);

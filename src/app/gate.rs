@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Request, parser::types::OperationType};
+use futures_util::future::BoxFuture;
 
 use super::Services;
 use crate::{
@@ -10,7 +11,11 @@ use crate::{
         Caller,
         policy::{self, Denial},
     },
-    auth::{AuthService, Authenticated, Language, Origin, service::AuthFailure},
+    auth::{
+        Actor, ActorRefresh, AuthService, Authenticated, Language, Origin,
+        service::{AuthFailure, Fault},
+    },
+    db::DbErr,
     http::{Credentials, Gate, Refusal},
 };
 
@@ -21,11 +26,35 @@ pub struct AccountGate {
 }
 
 /// Someone who was let in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Guest {
     authenticated: Authenticated,
     origin: Origin,
     request_id: String,
+    token: Option<Arc<str>>,
+}
+
+/// Asks the accounts again who the bearer of a token is, for what lasts longer than a request.
+struct Again {
+    auth: Arc<AuthService>,
+    token: Option<Arc<str>>,
+    language: Language,
+}
+
+impl ActorRefresh for Again {
+    fn refresh(&self) -> BoxFuture<'_, Result<Option<Actor>, DbErr>> {
+        Box::pin(async {
+            let again = self
+                .auth
+                .authenticate(self.token.as_deref(), Some(self.language));
+            match again.await {
+                Ok(authenticated) => Ok(Some(authenticated.actor)),
+                Err(AuthFailure::Expired | AuthFailure::Invalid) => Ok(None),
+                Err(AuthFailure::Fault(Fault::Database(error))) => Err(error),
+                Err(AuthFailure::Fault(fault)) => Err(DbErr::Custom(fault.to_string())),
+            }
+        })
+    }
 }
 
 impl AccountGate {
@@ -53,6 +82,7 @@ impl Gate for AccountGate {
             },
             authenticated,
             request_id: credentials.request_id.to_owned(),
+            token: credentials.bearer.map(Arc::from),
         })
     }
 
@@ -71,7 +101,13 @@ impl Gate for AccountGate {
     }
 
     fn prepare(&self, guest: &Guest, request: Request) -> Request {
+        let again: Arc<dyn ActorRefresh> = Arc::new(Again {
+            auth: Arc::clone(&self.auth),
+            token: guest.token.clone(),
+            language: guest.authenticated.actor.language,
+        });
         request
+            .data(again)
             .data(Caller {
                 actor: guest.authenticated.actor.clone(),
                 request_id: guest.request_id.clone(),

@@ -5,7 +5,6 @@ pub mod background;
 pub mod clock;
 pub mod config;
 pub mod gate;
-pub mod migrations;
 mod process;
 pub mod routes;
 mod services;

@@ -10,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Clock, Config, Services, accounts,
     background::Background,
-    migrations::{self, State},
     routes::Routes,
     telemetry::{self, TelemetryError},
 };
 use crate::{
     api::request::type_map::SchemaUnreadable,
     auth::{AuthService, service::OpenError},
-    db::{Database, DbErr},
+    db::{
+        Database, DbErr,
+        migrations::{self, State},
+    },
     http::{self, Check, Health, MetricsPage, Parts, RequestIds, RunningServer},
 };
 

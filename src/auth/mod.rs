@@ -14,7 +14,6 @@ pub mod graphql;
 pub mod input;
 pub mod keys;
 mod name;
-pub mod organisation_names;
 pub mod password;
 mod refresh;
 mod scope;

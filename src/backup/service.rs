@@ -10,9 +10,9 @@ use super::{
     entity,
 };
 use crate::{
-    app::{Clock, migrations},
+    app::Clock,
     db::{
-        Database, DatabaseTransaction, DbErr, Values, deployment,
+        Database, DatabaseTransaction, DbErr, Values, deployment, migrations,
         schema::{ALL_TABLES, Definition},
     },
 };

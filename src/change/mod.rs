@@ -5,12 +5,15 @@
 mod entity;
 pub mod feed;
 pub mod graphql;
-mod idempotency;
+mod known;
 mod service;
+mod source;
 
 pub use entity::{
-    CHANGE_HORIZON, ChangeRow, Horizon, SETTLED_CHANGE, Source, Unsettled, horizon, horizon_values,
-    identity_of, insert, set_folded, settled_change_values, unsettled,
+    CHANGE_HORIZON, ChangeRow, Horizon, SETTLED_CHANGE, Unsettled, horizon, horizon_values, insert,
+    set_folded, settled_change_values, unsettled,
 };
-pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
-pub use service::{Known, KnownAtError, WriteError, Writer, record, resolve_known_at, settle};
+pub use entity::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
+pub use known::Known;
+pub use service::{KnownAtError, WriteError, Writer, record, resolve_known_at, settle};
+pub use source::{Source, identity_columns, identity_of};

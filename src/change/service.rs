@@ -5,28 +5,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Earlier, IdempotencyKey,
-    entity::{self, ChangeRow, Source},
+    Earlier, IdempotencyKey, Known, Source,
+    entity::{self, ChangeRow},
 };
 use crate::{
     app::Clock,
     auth::{Actor, Permission},
     db::{ChangeId, Database, DatabaseTransaction, DbErr},
 };
-
-/// Up to which change a question is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Everything that is committed.
-    Now,
-    /// The changes up to this number, which are settled for ever.
-    UpTo {
-        /// The number.
-        seq: i64,
-        /// The instant that was asked for.
-        at: DateTime<Utc>,
-    },
-}
 
 /// Why an instant can't be resolved.
 #[derive(Debug, thiserror::Error)]

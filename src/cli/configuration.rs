@@ -7,10 +7,12 @@ use kaitsu::{
     app::{
         Clock, Config, StartError,
         config::{ConfigError, DEFAULT_FILE, Sources},
-        migrations::{self, State},
         telemetry::{self, LogFormat, LogSettings},
     },
-    db::Database,
+    db::{
+        Database,
+        migrations::{self, State},
+    },
 };
 
 #[derive(Args)]

@@ -9,12 +9,12 @@ use std::{
 
 use clap::Args;
 use kaitsu::{
-    app::{self, Config, Services, accounts, migrations, telemetry},
+    app::{self, Config, Services, accounts, telemetry},
     auth::{
         Language, OrganisationKind, Role,
         service::{NewMember, UserCreate},
     },
-    db::Database,
+    db::{Database, migrations},
     demo::{self, Scale},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, process::ExitCode};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
 use kaitsu::{
-    auth::{Actor, organisation_names},
+    auth::{Actor, entity::names as organisation_names},
     change::{self, Known},
     db::{Database, OrganisationId},
     facility::Bureau,

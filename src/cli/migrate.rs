@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use kaitsu::app::migrations::{self, State};
+use kaitsu::db::migrations::{self, State};
 
 use super::{
     Outcome,

@@ -1,7 +1,14 @@
 //! Pools for the two databases. SQLite is opened in WAL mode with one writing connection and several
 //! reading ones; PostgreSQL has one pool, and a second one on a read replica if there is one.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -62,6 +69,7 @@ pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     replica: Option<DatabaseConnection>,
+    statements: Arc<AtomicU64>,
 }
 
 impl Backend {
@@ -90,21 +98,23 @@ impl Database {
     }
 
     async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        let writer = sea_orm::Database::connect(sqlite_options(settings, 1)).await?;
-        let reader =
-            sea_orm::Database::connect(sqlite_options(settings, settings.connections)).await?;
+        let statements = Arc::default();
+        let writer = open(sqlite_options(settings, 1), &statements).await?;
+        let reader = open(sqlite_options(settings, settings.connections), &statements).await?;
         Ok(Self {
             backend: Backend::Sqlite,
             reader,
             writer,
             replica: None,
+            statements,
         })
     }
 
     async fn connect_postgres(settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        let pool = sea_orm::Database::connect(postgres_options(settings, &settings.url)).await?;
+        let statements = Arc::default();
+        let pool = open(postgres_options(settings, &settings.url), &statements).await?;
         let replica = match &settings.read_url {
-            Some(url) => Some(sea_orm::Database::connect(postgres_options(settings, url)).await?),
+            Some(url) => Some(open(postgres_options(settings, url), &statements).await?),
             None => None,
         };
         Ok(Self {
@@ -112,12 +122,19 @@ impl Database {
             reader: pool.clone(),
             writer: pool,
             replica,
+            statements,
         })
     }
 
     /// Which database this is.
     pub fn backend(&self) -> Backend {
         self.backend
+    }
+
+    /// SQL statements that this process has sent so far, beside those that begin and end transactions and
+    /// bulk loading.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// For reading what is current.
@@ -261,6 +278,19 @@ pub fn is_database_url(url: &str) -> bool {
         Some(Backend::Postgres) => sqlx::postgres::PgConnectOptions::from_str(url).is_ok(),
         None => false,
     }
+}
+
+/// Opens a pool that counts its statements.
+async fn open(
+    options: ConnectOptions,
+    statements: &Arc<AtomicU64>,
+) -> Result<DatabaseConnection, DbErr> {
+    let mut pool = sea_orm::Database::connect(options).await?;
+    let statements = Arc::clone(statements);
+    pool.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(pool)
 }
 
 fn sqlite_options(settings: &DatabaseSettings, connections: u32) -> ConnectOptions {

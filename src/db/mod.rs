@@ -6,6 +6,7 @@ mod connect;
 pub mod deployment;
 mod id;
 pub mod load;
+pub mod migrations;
 mod query;
 pub mod schema;
 pub mod search;

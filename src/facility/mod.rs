@@ -2,6 +2,7 @@
 //! vendors, and how they are found.
 
 pub mod code;
+pub mod columns;
 pub mod entity;
 pub mod graphql;
 pub mod kind;

@@ -14,8 +14,7 @@ use crate::{
         ChangeId, Column, Database, DatabaseTransaction, DbErr, EventId, FacilityId,
         OrganisationId, Query, Row, Table, Values,
     },
-    facility::Prefecture,
-    figures::entity::read_prefecture,
+    facility::{Prefecture, columns::read_prefecture},
 };
 
 /// Events, as they are appended.
@@ -122,45 +121,6 @@ impl LockedState {
             }),
         }
     }
-}
-
-/// Appends the condition that the `facility_state` row called `alias` is within a scope.
-pub fn push_scope(query: &mut Query, scope: &Scope, alias: &str) {
-    let Scope::Any(clauses) = scope else {
-        query.push("TRUE");
-        return;
-    };
-    if clauses.is_empty() {
-        query.push("FALSE");
-        return;
-    }
-    for (position, clause) in clauses.iter().enumerate() {
-        query.push(if position == 0 { "(" } else { " OR " });
-        query.push(alias);
-        match clause {
-            Clause::Prefectures(prefectures) => {
-                query.push(".prefecture IN (");
-                query.bind_all(prefectures.iter().map(|p| i16::from(p.number())));
-                query.push(")");
-            }
-            Clause::Vendor(id) => {
-                query.push(".vendor_id = ").bind(id.0);
-            }
-            Clause::Contractor(id) => {
-                query.push(".contractor_id = ").bind(id.0);
-                // Lets both databases use the partial index.
-                query.push(" AND ").push(alias).push(".contractor_id <> 0");
-            }
-            Clause::Chain(id) => {
-                query.push(".chain_id = ").bind(id.0);
-                query.push(" AND ").push(alias).push(".chain_id <> 0");
-            }
-            Clause::Facility(id) => {
-                query.push(".facility_id = ").bind(id.0);
-            }
-        }
-    }
-    query.push(")");
 }
 
 /// Locks the rows of facilities, in the order of their ids so that two writers can't lock each other out.

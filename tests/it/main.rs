@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod architecture;
 mod auth;
 mod background;
 mod backup;
@@ -17,11 +18,13 @@ mod docs;
 mod feed;
 mod figures;
 mod http_graphql;
+mod kill;
 mod limits;
 mod load;
 mod mail;
 mod migrations;
 mod pipeline;
+mod seed;
 mod server;
 mod support;
 mod toy;

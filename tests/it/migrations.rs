@@ -1,11 +1,11 @@
 //! Migrations: one at a time, back and forth, beside another version's, and by two processes at once.
 
 use kaitsu::{
-    app::{
-        Clock,
+    app::Clock,
+    db::{
+        Backend,
         migrations::{self, MigrateError, State},
     },
-    db::Backend,
 };
 use rstest::rstest;
 

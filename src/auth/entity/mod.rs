@@ -7,6 +7,8 @@ pub mod callers;
 pub mod facilities;
 pub mod keys;
 pub mod members;
+pub mod names;
+mod scope;
 pub mod secrets;
 pub mod sessions;
 pub mod throttle;
@@ -16,6 +18,7 @@ use sea_orm::DbErr;
 
 pub use accounts::{Organisation, User};
 pub use members::Membership;
+pub use scope::push_scope;
 pub use tokens::ServiceToken;
 
 use super::{Language, OrganisationKind, Role};

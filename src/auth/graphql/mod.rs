@@ -7,6 +7,7 @@
 mod answer;
 mod claim;
 mod member;
+mod names;
 mod organisation;
 mod password;
 mod query;
@@ -16,6 +17,7 @@ mod types;
 
 use async_graphql::MergedObject;
 
+pub use names::OrganisationNames;
 pub use query::{AuthQuery, organisation_by_id, service_token_by_id, user_by_id};
 pub use types::{Membership, Organisation, ServiceToken, User, Viewer};
 

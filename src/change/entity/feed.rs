@@ -7,13 +7,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Source, identity_of};
 use crate::{
-    auth::{Identity, OrganisationName, Scope, read_name},
+    auth::{Identity, OrganisationName, Scope, entity::push_scope, read_name},
+    change::{Source, identity_of},
     db::{ChangeId, ConnectionTrait, Database, DbErr, FacilityId, Query, Row},
     milestone::{
         Action, Aspect,
-        entity::{TimelineRow, push_scope, read_event, read_source},
+        entity::{TimelineRow, read_event, read_source},
     },
 };
 

@@ -1,16 +1,19 @@
 //! The tables `change` and `change_horizon`, and the walk along the changes that the feed is read by.
 
 mod feed;
+mod idempotency;
 
 pub use feed::{Bounds, Details, Entry, EventsOfEntry, Position, bounds, events_of, walk};
+pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
 
 use chrono::{DateTime, Utc};
 
 use crate::{
     auth::Identity,
+    change::{Source, identity_columns},
     db::{
         ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId,
-        Query, Row, Table, UserId, Values,
+        Query, Row, Table, Values,
     },
 };
 
@@ -43,49 +46,6 @@ pub const CHANGE_HORIZON: Table = Table {
     ],
 };
 
-/// Where a change came from. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
-#[graphql(name = "ChangeSource")]
-pub enum Source {
-    /// A request to the API.
-    Api,
-    /// The operator's command line.
-    CommandLine,
-    /// An imported file.
-    Import,
-    /// The demo's data.
-    Demo,
-    /// A background job.
-    System,
-}
-
-impl Source {
-    /// All sources.
-    pub const ALL: [Self; 5] = [
-        Self::Api,
-        Self::CommandLine,
-        Self::Import,
-        Self::Demo,
-        Self::System,
-    ];
-
-    /// The stored code.
-    pub fn code(self) -> i16 {
-        match self {
-            Self::Api => 0,
-            Self::CommandLine => 1,
-            Self::Import => 2,
-            Self::Demo => 3,
-            Self::System => 4,
-        }
-    }
-
-    /// The source of a stored code.
-    pub fn from_code(code: i16) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.code() == code)
-    }
-}
-
 /// What is known of a change when it is written.
 #[derive(Clone, Debug)]
 pub struct ChangeRow {
@@ -114,26 +74,6 @@ pub struct Horizon {
     pub settled_until: DateTime<Utc>,
     /// Totals contain the changes up to this number.
     pub folded_seq: i64,
-}
-
-/// The stored code and id of an identity.
-pub fn identity_columns(identity: &Identity) -> (i16, Option<i64>) {
-    match identity {
-        Identity::Anonymous => (0, None),
-        Identity::User(user) => (1, Some(user.0)),
-        Identity::ServiceToken(token) => (2, Some(*token)),
-        Identity::System => (3, None),
-    }
-}
-
-/// The identity of a stored code and id.
-pub fn identity_of(kind: i16, id: Option<i64>) -> Identity {
-    match (kind, id) {
-        (1, Some(user)) => Identity::User(UserId(user)),
-        (2, Some(token)) => Identity::ServiceToken(token),
-        (3, _) => Identity::System,
-        _ => Identity::Anonymous,
-    }
 }
 
 /// The columns of a numbered change's row.

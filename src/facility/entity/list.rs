@@ -6,14 +6,13 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::registry::push_search;
 use crate::{
-    auth::{OrganisationName, Scope, read_name},
+    auth::{OrganisationName, Scope, entity::push_scope, read_name},
     db::{Database, DbErr, FacilityId, OrganisationId, Query, Row},
-    facility::{FacilityKind, Prefecture},
-    figures::entity::{read_kind, read_prefecture},
-    milestone::{
-        Milestone, Stage,
-        entity::{push_scope, read_stage},
+    facility::{
+        FacilityKind, Prefecture,
+        columns::{read_kind, read_prefecture},
     },
+    milestone::{Milestone, Stage, entity::read_stage},
 };
 
 /// What a query wants of each facility beyond what every row has.

@@ -7,13 +7,12 @@ use sea_orm::{ConnectionTrait, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{OrganisationKind, Scope},
+    auth::{OrganisationKind, Scope, entity::push_scope},
     db::{
         Backend, Column, Database, DatabaseTransaction, DbErr, FacilityId, OrganisationId, Query,
         Row, Table, Values, search,
     },
     facility::{InstitutionCode, text},
-    milestone::entity::push_scope,
 };
 
 /// Names and contacts.

@@ -14,7 +14,7 @@ use crate::{
         ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, FacilityId,
         OrganisationId, Query, Row, Table, Values,
     },
-    facility::{FacilityKind, Prefecture},
+    facility::columns::{read_kind, read_prefecture},
 };
 
 /// Deltas read in one page.
@@ -389,21 +389,6 @@ pub fn read_cell(row: &mut Row<'_>) -> Result<Cell, DbErr> {
         vendor: organisation(row.take()?),
         chain: organisation(row.take()?),
     })
-}
-
-/// Reads a kind's code.
-pub fn read_kind(row: &mut Row<'_>) -> Result<FacilityKind, DbErr> {
-    let code: i16 = row.take()?;
-    FacilityKind::from_code(code).ok_or_else(|| unreadable("kind", code))
-}
-
-/// Reads a prefecture's number.
-pub fn read_prefecture(row: &mut Row<'_>) -> Result<Prefecture, DbErr> {
-    let number: i16 = row.take()?;
-    u8::try_from(number)
-        .ok()
-        .and_then(Prefecture::from_number)
-        .ok_or_else(|| unreadable("prefecture", number))
 }
 
 /// Reads a level's code.

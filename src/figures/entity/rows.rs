@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::{read_cell, read_level};
 use crate::{
-    auth::{Clause, Scope},
+    auth::{Clause, Scope, entity::push_scope},
     change::Known,
     db::{ConnectionTrait, DbErr, FacilityId, OrganisationId, Query, Row},
     facility::{FacilityKind, Prefecture},
@@ -177,7 +177,7 @@ pub async fn open(
         query.push(
             " AND EXISTS (SELECT 1 FROM facility_state s WHERE s.facility_id = p.facility_id AND ",
         );
-        crate::milestone::entity::push_scope(&mut query, rows, "s");
+        push_scope(&mut query, rows, "s");
         query.push(")");
     }
     if let Some(after) = after {

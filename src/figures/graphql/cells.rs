@@ -8,7 +8,7 @@ use crate::{
         node_id::NodeKind,
         page::Fingerprint,
     },
-    auth::{OrganisationName, Permission, organisation_names},
+    auth::{OrganisationName, Permission, graphql::OrganisationNames},
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
@@ -273,7 +273,7 @@ async fn name(
         return Ok(None);
     };
     let loader = context
-        .data_opt::<async_graphql::dataloader::DataLoader<organisation_names::Names>>()
+        .data_opt::<async_graphql::dataloader::DataLoader<OrganisationNames>>()
         .ok_or_else(|| ApiError::bad_input("INTERNAL", "no loader"))?;
     let name: Option<OrganisationName> = loader.load_one(id).await.map_err(ApiError::Internal)?;
     Ok(name.map(|name| OrganisationSummary {

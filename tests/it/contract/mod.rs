@@ -3,4 +3,5 @@
 
 mod breaking;
 mod document;
+mod operations;
 mod schema;

@@ -220,7 +220,7 @@ async fn pages_stay_bounded_and_cursors_silent_where_nothing_is_the_readers(
     let scene = Scene::new(backend).await;
     let (vendor, staff) = scene.vendor("あおばシステム").await;
     let (rival, _) = scene.vendor("みどりシステム").await;
-    scene.import(100_001, 9_500, rival).await;
+    scene.import(100_123, 9_500, rival).await;
     let clinic = scene.clinic_of(1, vendor).await;
     scene.import(200_001, 30, rival).await;
     scene.settle().await;

@@ -4,5 +4,6 @@ pub mod accounts;
 pub mod api;
 mod database;
 pub mod process;
+pub mod served;
 
 pub use database::TestDatabase;

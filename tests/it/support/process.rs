@@ -2,9 +2,10 @@
 //! with the value.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -42,10 +43,19 @@ fn command(database_url: &str, arguments: &[&str]) -> (Command, PathBuf) {
     (command, folder)
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, which must come soon.
 pub fn run(database_url: &str, arguments: &[&str]) -> Output {
     let (mut command, folder) = command(database_url, arguments);
-    let output = command.output().unwrap();
+    let mut child = command.spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("{arguments:?} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
     std::fs::remove_dir_all(folder).ok();
     output
 }
@@ -56,16 +66,23 @@ impl Process {
         let (mut command, folder) = command(database_url, arguments);
         command.stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let address = line.trim().trim_start_matches("listening on http://");
-        assert!(!address.is_empty(), "the process ended at once");
-        Self {
-            address: address.to_owned(),
+        let mut process = Self {
+            address: String::new(),
             child,
             folder,
-        }
+        };
+        let (told, first) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).ok();
+            told.send(line).ok();
+        });
+        let line = first.recv_timeout(PATIENCE).expect("it says nothing");
+        let address = line.trim().trim_start_matches("listening on http://");
+        assert!(!address.is_empty(), "the process ended at once");
+        address.clone_into(&mut process.address);
+        process
     }
 
     /// Starts a server on a port of its own.
@@ -122,9 +139,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-        if let Some(mut rest) = self.child.stderr.take() {
-            rest.read_to_string(&mut String::new()).ok();
-        }
         std::fs::remove_dir_all(&self.folder).ok();
     }
 }

@@ -5,8 +5,10 @@
 
 use migration::{MigrationTrait, Migrator, MigratorTrait, SchemaManager};
 
-use super::Clock;
-use crate::db::{Backend, ConnectionTrait, Database, DatabaseTransaction, DbErr, Query, Row};
+use crate::{
+    app::Clock,
+    db::{Backend, ConnectionTrait, Database, DatabaseTransaction, DbErr, Query, Row},
+};
 
 /// Only one process migrates at a time.
 const MIGRATION_LOCK: i64 = 0x4b41_4954_0002;

@@ -1,26 +1,12 @@
-//! Loads the names of organisations, many in one statement.
+//! The names of organisations, many in one statement. Whoever names an organisation has read its id in a
+//! row within a scope.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use async_graphql::dataloader::Loader;
-
-use super::OrganisationName;
-use crate::db::{Database, DbErr, OrganisationId, Query, Row};
-
-/// Loads from the pool.
-pub struct Names(pub Database);
-
-impl Loader<OrganisationId> for Names {
-    type Value = OrganisationName;
-    type Error = Arc<DbErr>;
-
-    async fn load(
-        &self,
-        ids: &[OrganisationId],
-    ) -> Result<HashMap<OrganisationId, OrganisationName>, Self::Error> {
-        load(&self.0, ids).await.map_err(Arc::new)
-    }
-}
+use crate::{
+    auth::OrganisationName,
+    db::{Database, DbErr, OrganisationId, Query, Row},
+};
 
 /// The names of organisations by their ids.
 pub async fn names(
@@ -34,7 +20,8 @@ pub async fn names(
         .collect())
 }
 
-async fn load(
+/// The organisations of these ids as other rows name them.
+pub async fn load(
     database: &Database,
     ids: &[OrganisationId],
 ) -> Result<HashMap<OrganisationId, OrganisationName>, DbErr> {

@@ -1,0 +1,132 @@
+//! Starting and stopping what is measured.
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{http, process::Process};
+use crate::Failure;
+
+/// A server that runs; it is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// From the start of the process to the first answer.
+    pub first_answer: Duration,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Where the two programs are, and what both get.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `kaitsu`
+    pub kaitsu: PathBuf,
+    /// `floor`
+    pub floor: PathBuf,
+    /// Most connections to the database.
+    pub connections: u32,
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// Where logs go.
+    pub folder: PathBuf,
+}
+
+impl Programs {
+    /// Serves Kaitsu.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn serve_kaitsu(&self, database: &str) -> Result<Server, Failure> {
+        let address = free_address()?;
+        let mut command = Command::new(&self.kaitsu);
+        command
+            .arg("serve")
+            .arg(format!("--listen={address}"))
+            .env("DATABASE_URL", database)
+            .env("KAITSU_DATABASE__CONNECTIONS", self.connections.to_string())
+            .env("KAITSU_SERVER__WORKERS", self.workers.to_string())
+            .env("KAITSU_MAIL__URL", "memory:");
+        let question = r#"{"query":"{__typename}"}"#;
+        self.start(
+            command,
+            "kaitsu.log",
+            address,
+            ("POST", "/graphql", question),
+        )
+    }
+
+    /// Serves the floor.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn serve_floor(&self, database: &str) -> Result<Server, Failure> {
+        let address = free_address()?;
+        let mut command = Command::new(&self.floor);
+        command
+            .arg(format!("--listen={address}"))
+            .arg(format!("--connections={}", self.connections))
+            .arg(format!("--workers={}", self.workers))
+            .env("DATABASE_URL", database);
+        self.start(command, "floor.log", address, ("GET", "/facility/0", ""))
+    }
+
+    fn start(
+        &self,
+        mut command: Command,
+        log: &str,
+        address: SocketAddr,
+        (method, path, body): (&str, &str, &str),
+    ) -> Result<Server, Failure> {
+        let log = self.folder.join(log);
+        let started = Instant::now();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .current_dir(&self.folder)
+            .spawn()
+            .map_err(|error| format!("{command:?}: {error}"))?;
+        let mut server = Server {
+            child,
+            address,
+            first_answer: Duration::ZERO,
+        };
+        while http::send(address, method, path, "", body).is_err() {
+            if started.elapsed() > Duration::from_secs(60) || server.child.try_wait()?.is_some() {
+                return Err(format!("no server: {}", tail(&log)).into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        server.first_answer = started.elapsed();
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+}
+
+fn free_address() -> Result<SocketAddr, Failure> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let skipped = text.lines().count().saturating_sub(20);
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,478 @@
+//! Every operation document runs here as its users run it: over HTTP, with their rights, inside the limits, on both
+//! databases, and its answer is compared with the committed one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use kaitsu::{
+    api::{NodeId, node_id::NodeKind},
+    auth::{OrganisationKind as Kind, Role},
+    db::Backend,
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{accounts::PASSWORD, served::Served};
+
+const CLINIC: &str = "0110112489";
+const PHARMACY: &str = "0140000001";
+const SUCCESSOR: &str = "1110301762";
+
+/// The documents by their names.
+pub fn documents() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("graphql/operations");
+    let mut documents = BTreeMap::new();
+    for capability in std::fs::read_dir(folder).unwrap() {
+        for file in std::fs::read_dir(capability.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                documents.insert(name, text).is_none(),
+                "{path:?} stands twice"
+            );
+        }
+    }
+    documents
+}
+
+#[test]
+fn every_document_says_for_whom_it_is_and_holds_the_one_operation_of_its_name() {
+    for (name, text) in documents() {
+        assert!(text.starts_with("# "), "{name} says nothing of its users");
+        let operations = text.lines().filter(|line| {
+            ["query ", "mutation ", "subscription "]
+                .iter()
+                .any(|kind| line.starts_with(kind))
+        });
+        let names: Vec<&str> = operations
+            .filter_map(|line| line.split([' ', '(']).nth(1))
+            .collect();
+        assert_eq!(names, [name.as_str()]);
+    }
+}
+
+/// A day in the life of the rollout, told by operations one after the other.
+struct Story {
+    served: Served,
+    documents: BTreeMap<String, String>,
+    told: BTreeSet<String>,
+}
+
+impl Story {
+    async fn begin(backend: Backend) -> Self {
+        let mut served = Served::new(backend).await;
+        served.user("ministry", Kind::Ministry, Role::Admin).await;
+        served.user("vendor", Kind::Vendor, Role::Admin).await;
+        served.user("chain", Kind::Chain, Role::Editor).await;
+        Self {
+            served,
+            documents: documents(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// The global id of a user's organisation.
+    async fn organisation(&self, user: &str) -> String {
+        let response = self
+            .served
+            .post(Some(user), &self.documents["Viewer"], &json!({}))
+            .await;
+        text(&response, "/data/viewer/memberships/0/organisation/id")
+    }
+
+    /// Runs an operation and compares the answer.
+    async fn tell(&mut self, user: Option<&str>, name: &str, variables: Value) -> Value {
+        let response = self
+            .served
+            .post(user, &self.documents[name], &variables)
+            .await;
+        self.told.insert(name.to_owned());
+        assert!(response.get("errors").is_none(), "{name}: {response:#}");
+        assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../../graphql/answers" }, {
+            insta::assert_json_snapshot!(name, redacted(response.clone()));
+        });
+        response
+    }
+
+    /// Runs an operation again, for its effect.
+    async fn repeat(&self, user: &str, name: &str, variables: Value) -> Value {
+        let response = self
+            .served
+            .post(Some(user), &self.documents[name], &variables)
+            .await;
+        assert_eq!(
+            refusals(&response["data"]),
+            Vec::<&Value>::new(),
+            "{name}: {response:#}"
+        );
+        response
+    }
+}
+
+fn text(response: &Value, pointer: &str) -> String {
+    let found = response.pointer(pointer).and_then(Value::as_str);
+    found
+        .unwrap_or_else(|| panic!("no {pointer} in {response:#}"))
+        .to_owned()
+}
+
+/// All user errors, wherever they stand.
+fn refusals(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value {
+                Value::Array(errors) if name == "userErrors" => errors.iter().collect(),
+                value => refusals(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(refusals).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Replaces what differs from run to run.
+fn redacted(mut value: Value) -> Value {
+    const OPAQUE: [&str; 7] = [
+        "id",
+        "facilityId",
+        "cursor",
+        "endCursor",
+        "secret",
+        "accessToken",
+        "refreshToken",
+    ];
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                *field = match field.take() {
+                    Value::String(_) if OPAQUE.contains(&name.as_str()) => {
+                        json!(format!("[{name}]"))
+                    }
+                    Value::Array(ids) if name == "eventIds" => vec!["[id]"; ids.len()].into(),
+                    other => redacted(other),
+                };
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = redacted(item.take());
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+#[rstest]
+#[actix_web::test]
+async fn every_operation_document_answers_its_users(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let mut story = Story::begin(backend).await;
+    accounts(&mut story).await;
+    let clinic = registry(&mut story).await;
+    pipeline(&mut story).await;
+    story.served.settle().await;
+    reading(&mut story, &clinic).await;
+    figures(&mut story).await;
+    endings(&mut story).await;
+    let written: BTreeSet<String> = story.documents.keys().cloned().collect();
+    assert_eq!(story.told, written, "every document is run");
+}
+
+async fn accounts(story: &mut Story) {
+    let credentials = json!({ "email": "ministry@example.jp", "password": PASSWORD });
+    let session = story.tell(None, "Login", credentials).await;
+    let refresh = text(&session, "/data/sessionCreate/session/refreshToken");
+    let session = story
+        .tell(None, "Refresh", json!({ "refreshToken": refresh }))
+        .await;
+    let refresh = text(&session, "/data/sessionRefresh/session/refreshToken");
+    story
+        .tell(None, "Logout", json!({ "refreshToken": refresh }))
+        .await;
+    story.tell(Some("vendor"), "Viewer", json!({})).await;
+    let organisation = story.organisation("vendor").await;
+    let members = json!({ "organisationId": organisation, "first": 50 });
+    story.tell(Some("vendor"), "Members", members).await;
+    let invitation = json!({ "input": { "organisationId": organisation, "email": "new@example.jp", "role": "EDITOR" } });
+    story.tell(Some("vendor"), "InviteMember", invitation).await;
+    let token = json!({ "input": {
+        "organisationId": organisation, "name": "install-sheet", "role": "EDITOR",
+        "permissions": ["FACILITY_READ", "MILESTONE_WRITE"], "expiresAt": "2022-12-01T00:00:00Z",
+    } });
+    story
+        .tell(Some("vendor"), "CreateServiceToken", token)
+        .await;
+}
+
+async fn registry(story: &mut Story) -> String {
+    let clinic = json!({ "input": {
+        "code": CLINIC, "kind": "MEDICAL_CLINIC", "name": "みなと内科", "nameKana": "ミナトナイカ", "openedOn": "2020-04-01",
+    } });
+    let registered = story
+        .tell(Some("ministry"), "RegisterFacility", clinic)
+        .await;
+    let pharmacy = json!({ "input": {
+        "code": PHARMACY, "kind": "PHARMACY", "name": "みなと薬局", "nameKana": "ミナトヤッキョク", "openedOn": "2020-04-01",
+    } });
+    story.repeat("ministry", "RegisterFacility", pharmacy).await;
+    let contacts = json!({ "input": {
+        "facility": { "code": CLINIC }, "address": "北海道札幌市中央区北一条西二丁目", "phone": "011-000-0000", "email": "minato@example.jp",
+    } });
+    story
+        .tell(Some("ministry"), "UpdateFacility", contacts)
+        .await;
+    let vendor = story.organisation("vendor").await;
+    let chain = story.organisation("chain").await;
+    let engage = |code: &str, kind: &str, organisation: &str| json!({ "input": { "facility": { "code": code }, "kind": kind, "organisationId": organisation, "on": "2020-04-01" } });
+    story
+        .tell(
+            Some("ministry"),
+            "LinkVendor",
+            engage(CLINIC, "VENDOR", &vendor),
+        )
+        .await;
+    story
+        .repeat(
+            "ministry",
+            "LinkVendor",
+            engage(PHARMACY, "VENDOR", &vendor),
+        )
+        .await;
+    story
+        .repeat("ministry", "LinkVendor", engage(PHARMACY, "CHAIN", &chain))
+        .await;
+    text(&registered, "/data/facilityRegister/facility/id")
+}
+
+async fn pipeline(story: &mut Story) {
+    let step = |milestone: &str, on: &str| json!({ "input": { "facility": { "code": CLINIC }, "milestone": milestone, "on": on } });
+    let rows = json!({ "input": { "errorPolicy": "REJECT_FAILED_ROWS", "rows": [
+        { "facility": { "code": CLINIC }, "milestone": "READER_APPLIED", "on": "2021-06-01" },
+        { "facility": { "code": PHARMACY }, "milestone": "READER_APPLIED", "on": "2021-07-01" },
+        { "facility": { "code": PHARMACY }, "milestone": "READY", "on": "2021-11-01" },
+        { "facility": { "code": PHARMACY }, "milestone": "LIVE", "action": "PLAN", "on": "2022-01-10" },
+    ] } });
+    story.tell(Some("ministry"), "RecordMilestones", rows).await;
+    story
+        .tell(Some("vendor"), "PlanMilestone", step("READY", "2022-01-15"))
+        .await;
+    let recorded = story
+        .tell(
+            Some("vendor"),
+            "RecordMilestone",
+            step("INSTALLED", "2021-12-10"),
+        )
+        .await;
+    let event = text(&recorded, "/data/milestoneRecord/eventIds/0");
+    let correction = json!({ "input": { "facility": { "code": CLINIC }, "eventId": event, "on": "2021-12-11", "note": "one day late" } });
+    story
+        .tell(Some("vendor"), "CorrectMilestone", correction)
+        .await;
+    story
+        .tell(
+            Some("ministry"),
+            "WithdrawMilestone",
+            step("READER_APPLIED", "2021-12-15"),
+        )
+        .await;
+}
+
+async fn reading(story: &mut Story, clinic: &str) {
+    story
+        .tell(Some("vendor"), "FacilityByCode", json!({ "code": CLINIC }))
+        .await;
+    story
+        .tell(
+            Some("vendor"),
+            "Worklist",
+            json!({ "filter": { "kinds": ["MEDICAL_CLINIC", "PHARMACY"] } }),
+        )
+        .await;
+    let page = story
+        .tell(Some("ministry"), "NationalList", json!({ "first": 1 }))
+        .await;
+    let cursor = text(&page, "/data/facilities/pageInfo/endCursor");
+    let next = story
+        .repeat(
+            "ministry",
+            "NationalList",
+            json!({ "first": 1, "after": cursor }),
+        )
+        .await;
+    assert_eq!(text(&next, "/data/facilities/edges/0/node/code"), PHARMACY);
+    story
+        .tell(
+            Some("vendor"),
+            "SearchFacilities",
+            json!({ "text": "ﾅｲｶ", "first": 10 }),
+        )
+        .await;
+    story
+        .tell(Some("chain"), "ChainStores", json!({ "first": 50 }))
+        .await;
+    story
+        .tell(
+            Some("ministry"),
+            "FacilityTimeline",
+            json!({ "id": clinic }),
+        )
+        .await;
+    story
+        .tell(Some("vendor"), "Changes", json!({ "first": 50 }))
+        .await;
+    let follow = &story.documents["FollowChanges"];
+    let refused = story.served.post(Some("vendor"), follow, &json!({})).await;
+    assert_eq!(
+        text(&refused, "/errors/0/extensions/code"),
+        "SUBSCRIPTION_NEEDS_SOCKET"
+    );
+    story.told.insert("FollowChanges".to_owned());
+}
+
+async fn figures(story: &mut Story) {
+    story
+        .tell(Some("ministry"), "NationalFigures", json!({}))
+        .await;
+    story
+        .tell(
+            Some("ministry"),
+            "FiguresByPrefecture",
+            json!({ "asOf": "2021-12-19" }),
+        )
+        .await;
+    let compared = json!({ "asOf": "2021-12-19", "since": "2021-10-20", "level": "APPLIED" });
+    story
+        .tell(Some("ministry"), "FiguresWithIncrease", compared)
+        .await;
+    let bands = json!({ "asOf": "2021-12-19", "level": "APPLIED" });
+    story.tell(Some("ministry"), "PrefectureBands", bands).await;
+    let series = json!({ "from": "2021-05-01", "until": "2021-12-01", "every": "MONTH" });
+    story.tell(Some("vendor"), "Series", series).await;
+    let opened = json!({ "asOf": "2021-12-19", "level": "READY", "first": 10 });
+    story.tell(Some("vendor"), "OpenCount", opened).await;
+}
+
+async fn endings(story: &mut Story) {
+    let succession = json!({ "input": { "facility": { "code": CLINIC }, "code": SUCCESSOR, "on": "2021-12-19" } });
+    story
+        .tell(Some("ministry"), "SucceedFacility", succession)
+        .await;
+    let closing = json!({ "input": { "facility": { "code": CLINIC }, "on": "2021-12-19" } });
+    story.tell(Some("ministry"), "CloseFacility", closing).await;
+}
+
+/// What is read with lists, and what is written in bulk, with variables for a number of rows.
+fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, Value)> {
+    let steps: Vec<Value> = codes
+        .iter()
+        .map(|code| json!({ "facility": { "code": code }, "milestone": "INSTALLED", "on": "2021-12-01" }))
+        .collect();
+    vec![
+        ("FacilityByCode", json!({ "code": codes[0] })),
+        ("Worklist", json!({})),
+        ("NationalList", json!({ "first": rows })),
+        ("SearchFacilities", json!({ "text": "歯科", "first": rows })),
+        ("ChainStores", json!({ "first": rows })),
+        ("FacilityTimeline", json!({ "id": clinic })),
+        ("Changes", json!({ "first": rows })),
+        ("NationalFigures", json!({})),
+        ("FiguresByPrefecture", json!({})),
+        (
+            "FiguresWithIncrease",
+            json!({ "asOf": "2021-12-19", "since": "2021-10-20", "level": "ALL" }),
+        ),
+        (
+            "PrefectureBands",
+            json!({ "asOf": "2021-12-19", "level": "ALL" }),
+        ),
+        (
+            "OpenCount",
+            json!({ "asOf": "2021-12-19", "level": "ALL", "first": rows }),
+        ),
+        (
+            "RecordMilestones",
+            json!({ "input": { "dryRun": true, "rows": steps } }),
+        ),
+    ]
+}
+
+/// Registers dental clinics with these numbers, all with one vendor and one chain.
+async fn register(served: &Served, numbers: std::ops::Range<u32>) -> Vec<String> {
+    use kaitsu::facility::{FeeTable, InstitutionCode, Prefecture};
+    let document = &documents()["RegisterFacility"];
+    let mut codes = Vec::new();
+    for number in numbers {
+        let code = InstitutionCode::with_check_digit(Prefecture::FIRST, FeeTable::Dental, number)
+            .to_string();
+        let input = json!({ "input": { "code": code, "kind": "DENTAL_CLINIC", "name": "みなと歯科", "openedOn": "2020-04-01" } });
+        let response = served.post(Some("ministry"), document, &input).await;
+        assert_eq!(
+            refusals(&response["data"]),
+            Vec::<&Value>::new(),
+            "{response:#}"
+        );
+        codes.push(code);
+    }
+    codes
+}
+
+#[rstest]
+#[actix_web::test]
+async fn no_operation_costs_a_statement_per_row(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let mut served = Served::new(backend).await;
+    served.user("ministry", Kind::Ministry, Role::Admin).await;
+    let vendor = served
+        .user("vendor", Kind::Vendor, Role::Admin)
+        .await
+        .organisation
+        .id
+        .0;
+    let chain = served
+        .user("chain", Kind::Chain, Role::Admin)
+        .await
+        .organisation
+        .id
+        .0;
+    let documents = documents();
+    let mut codes = Vec::new();
+    let mut counts: Vec<BTreeMap<&str, u64>> = Vec::new();
+    for rows in [10, 100] {
+        let from = u32::try_from(codes.len()).unwrap();
+        codes.extend(register(&served, from..u32::try_from(rows).unwrap()).await);
+        let link = format!("UPDATE facility_state SET vendor_id = {vendor}, chain_id = {chain}");
+        served.world.database.run(&link).await;
+        served.settle().await;
+        let first = served
+            .world
+            .database
+            .number("SELECT MIN(id) FROM facility")
+            .await;
+        let clinic = NodeId::new(NodeKind::Facility, first).encode().0;
+        let mut count = BTreeMap::new();
+        for (name, variables) in measured(rows, &codes, &clinic) {
+            let before = served.services.database.statements();
+            let response = served
+                .post(Some("ministry"), &documents[name], &variables)
+                .await;
+            assert!(response.get("errors").is_none(), "{name}: {response:#}");
+            assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+            count.insert(name, served.services.database.statements() - before);
+        }
+        counts.push(count);
+    }
+    assert_eq!(counts[0], counts[1], "statements at 10 rows and at 100");
+    assert!(
+        counts[0].values().all(|count| (2..=20).contains(count)),
+        "{:?}",
+        counts[0]
+    );
+}
