@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::deployment::{Answer, Deployment};
 
 /// In an order in which they can be reached.
-const MILESTONES: [&str; 10] = [
+pub const MILESTONES: [&str; 10] = [
     "READER_APPLIED",
     "VENDOR_ORDERED",
     "USE_APPLIED",
@@ -97,7 +97,7 @@ impl Writer {
 
     /// The next write, after all before it were acknowledged.
     fn next(&mut self) -> Write {
-        let key = format!("{}-{}", self.name, self.writes);
+        let key = format!("write {} of {}", self.writes, self.name);
         let write = match self.manner {
             Manner::Singly => self.single(&key),
             Manner::InBulk => self.bulk(&key),

@@ -85,6 +85,17 @@ impl Process {
         process
     }
 
+    /// Starts a command and leaves it to itself.
+    pub fn spawn(database_url: &str, arguments: &[&str]) -> Self {
+        let (mut command, folder) = command(database_url, arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self {
+            address: String::new(),
+            child: command.spawn().unwrap(),
+            folder,
+        }
+    }
+
     /// Starts a server on a port of its own.
     pub fn serve(database_url: &str) -> Self {
         let quiet = ["--set", "log.filter=error"];
