@@ -9,6 +9,7 @@
 
 mod architecture;
 mod auth;
+mod authorization;
 mod background;
 mod backup;
 mod config;

@@ -299,7 +299,7 @@ fn list_query(
     Ok(ListQuery {
         search,
         kinds: filter.kinds,
-        prefectures: within_bureaus(prefectures, &filter.bureaus),
+        prefectures: within_bureaus(prefectures, &filter.bureaus)?,
         stages: filter.stages,
         vendor,
         has_vendor: filter.has_vendor == Some(true),
@@ -324,14 +324,24 @@ fn list_query(
 }
 
 /// Prefectures that were named and lie in a bureau that was named; an empty list names all.
-pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Vec<Prefecture> {
+pub fn within_bureaus(
+    prefectures: Vec<Prefecture>,
+    bureaus: &[Bureau],
+) -> ApiResult<Vec<Prefecture>> {
     if bureaus.is_empty() {
-        return prefectures;
+        return Ok(prefectures);
     }
-    Prefecture::all()
+    let both: Vec<Prefecture> = Prefecture::all()
         .filter(|prefecture| bureaus.contains(&prefecture.bureau()))
         .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture))
-        .collect()
+        .collect();
+    if both.is_empty() {
+        return Err(ApiError::bad_input(
+            "BAD_FILTER",
+            "none of these prefectures lies in one of these bureaus",
+        ));
+    }
+    Ok(both)
 }
 
 fn fold_search(text: &str) -> ApiResult<String> {

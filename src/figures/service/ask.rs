@@ -213,12 +213,14 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     let narrowed = match clauses.as_slice() {
         [Clause::Prefectures(prefectures)] => {
             let mine = &mut question.filter.prefectures;
-            if mine.is_empty() {
-                mine.clone_from(prefectures);
-            } else {
-                mine.retain(|prefecture| prefectures.contains(prefecture));
+            let mut both = prefectures.clone();
+            both.retain(|prefecture| mine.is_empty() || mine.contains(prefecture));
+            // An empty filter would name all: with nothing in both, filter and scope stay side by side.
+            let may = !both.is_empty();
+            if may {
+                *mine = both;
             }
-            !mine.is_empty()
+            may
         }
         [Clause::Vendor(vendor)] => narrow_member(&mut question.filter.vendors, *vendor),
         [Clause::Chain(chain)] => narrow_member(&mut question.filter.chains, *chain),

@@ -1,0 +1,257 @@
+//! What every root field is asked, at the least that it takes. The match is exhaustive: a new root field does not
+//! compile until somebody says here how it is called.
+
+use async_graphql::parser::types::OperationType;
+use kaitsu::{api::policy::RootField, auth::OrganisationKind as Kind};
+use serde_json::{Value, json};
+
+use super::scene::Target;
+
+/// What a field is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// A facility.
+    Facility,
+    /// An organisation of the caller's own kind, its members and tokens.
+    Organisation,
+    /// Nothing that another could be told from.
+    Nothing,
+}
+
+/// How a field is called.
+pub struct Ask {
+    pub aim: Aim,
+    pub document: String,
+    pub variables: Value,
+}
+
+impl Ask {
+    /// The same without an effect, where the field knows dry runs.
+    pub fn dry(&self) -> Value {
+        let mut variables = self.variables.clone();
+        if let Some(Value::Object(input)) = variables.get_mut("input")
+            && knows_dry_runs(&self.document)
+        {
+            input.insert("dryRun".to_owned(), json!(true));
+        }
+        variables
+    }
+}
+
+/// Logins and what a person does to the own account have none: they fail for other reasons here.
+fn knows_dry_runs(document: &str) -> bool {
+    let personal = [
+        "session",
+        "password",
+        "accountCode",
+        "invitationAccept",
+        "facilityAccount",
+    ];
+    !personal
+        .iter()
+        .any(|name| document.contains(&format!(" {name}")))
+}
+
+/// `unique` keeps one call apart from the next where somebody counts attempts.
+pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) -> Ask {
+    use RootField as F;
+    let kind = own.unwrap_or(Kind::Vendor);
+    let facility = json!({ "code": target.code });
+    let query = |aim, arguments: String, selection: &str| Ask {
+        aim,
+        document: format!("{{ {}{arguments} {selection} }}", field.name()),
+        variables: Value::Null,
+    };
+    let mutation = |aim, input: Value| {
+        let name = field.name();
+        let selection = match field {
+            F::MilestoneBulkRecord => "rows { userErrors { code } }",
+            _ => "userErrors { code }",
+        };
+        Ask {
+            aim,
+            document: format!(
+                "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ {selection} }} }}",
+                name[..1].to_uppercase(),
+                &name[1..]
+            ),
+            variables: json!({ "input": input }),
+        }
+    };
+    debug_assert!(matches!(
+        field.operation(),
+        OperationType::Query | OperationType::Mutation | OperationType::Subscription
+    ));
+    match field {
+        F::Node => query(
+            Aim::Facility,
+            format!("(id: \"{}\")", target.facility),
+            "{ id }",
+        ),
+        F::Nodes => query(
+            Aim::Facility,
+            format!("(ids: [\"{}\"])", target.facility),
+            "{ id }",
+        ),
+        F::Viewer => query(Aim::Nothing, String::new(), "{ language }"),
+        F::Organisation => query(
+            Aim::Organisation,
+            format!("(id: \"{}\")", target.organisation(kind)),
+            "{ id }",
+        ),
+        F::FacilityByCode => query(
+            Aim::Facility,
+            format!("(code: \"{}\")", target.code),
+            "{ id }",
+        ),
+        F::FacilityByReference => query(
+            Aim::Facility,
+            format!("(reference: \"{}\")", target.reference),
+            "{ id }",
+        ),
+        F::Facilities => query(
+            Aim::Facility,
+            format!("(first: 10, filter: {{ search: \"{}\" }})", target.name),
+            "{ nodes { id } }",
+        ),
+        F::RolloutFigures => query(
+            Aim::Facility,
+            format!(
+                "(filter: {{ vendorIds: [\"{}\"] }}, groupBy: [KIND])",
+                target.organisation(Kind::Vendor)
+            ),
+            "{ cells { all } }",
+        ),
+        F::RolloutSeries => query(
+            Aim::Facility,
+            format!(
+                "(from: \"2021-12-19\", until: \"2021-12-19\", every: DAY, filter: {{ vendorIds: [\"{}\"] }})",
+                target.organisation(Kind::Vendor)
+            ),
+            "{ all }",
+        ),
+        F::Changes => query(
+            Aim::Nothing,
+            "(first: 100)".to_owned(),
+            "{ nodes { facilityId } }",
+        ),
+        F::ChangeHead => query(Aim::Nothing, String::new(), ""),
+        F::FollowChanges => Ask {
+            aim: Aim::Nothing,
+            document: "subscription { changes { facilityId } }".to_owned(),
+            variables: Value::Null,
+        },
+        F::SessionCreate => {
+            let email = format!("nobody{unique}@example.jp");
+            mutation(
+                Aim::Nothing,
+                json!({ "email": email, "password": "wrong-password-1" }),
+            )
+        }
+        F::SessionRefresh => mutation(
+            Aim::Nothing,
+            json!({ "refreshToken": format!("ktr_{unique}") }),
+        ),
+        F::SessionDelete => mutation(
+            Aim::Nothing,
+            json!({ "refreshToken": format!("ktr_{unique}") }),
+        ),
+        F::PasswordChange => mutation(
+            Aim::Nothing,
+            json!({ "currentPassword": "wrong-password-1", "newPassword": "another-pass-2021" }),
+        ),
+        F::PasswordResetRequest => mutation(
+            Aim::Nothing,
+            json!({ "email": format!("nobody{unique}@example.jp") }),
+        ),
+        F::PasswordReset => mutation(
+            Aim::Nothing,
+            json!({ "proof": { "link": format!("made-up-{unique}") }, "newPassword": "another-pass-2021" }),
+        ),
+        F::AccountCodeIssue => mutation(
+            Aim::Nothing,
+            json!({ "email": format!("nobody{unique}@example.jp"), "identityCheck": "called back" }),
+        ),
+        F::MemberInvite => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(kind), "email": "new@example.jp", "role": "VIEWER" }),
+        ),
+        F::InvitationAccept => mutation(
+            Aim::Nothing,
+            json!({ "secret": format!("made-up-{unique}") }),
+        ),
+        F::MemberUpdate => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(kind), "userId": target.user(kind), "role": "ADMIN" }),
+        ),
+        F::MemberRemove => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(kind), "userId": target.user(kind) }),
+        ),
+        F::UserUpdate => mutation(Aim::Nothing, json!({ "name": "someone" })),
+        F::OrganisationCreate => mutation(
+            Aim::Nothing,
+            json!({ "kind": "VENDOR", "name": "new vendor", "nameKana": "シンキ" }),
+        ),
+        F::FacilityClaimSecretsExport => {
+            mutation(Aim::Facility, json!({ "facilityIds": [target.facility] }))
+        }
+        F::FacilityAccountClaim => mutation(
+            Aim::Nothing,
+            json!({ "code": target.code, "secret": format!("made-up-{unique}"), "email": "clinic@example.jp",
+                "name": "clinic", "password": "another-pass-2021" }),
+        ),
+        F::ServiceTokenCreate => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(kind), "name": "sheet", "role": "EDITOR",
+                "permissions": ["FACILITY_READ"], "expiresAt": "2022-06-01T00:00:00Z" }),
+        ),
+        // The token is a vendor's: everybody else reaches for a stranger's.
+        F::ServiceTokenRevoke => mutation(Aim::Organisation, json!({ "id": target.token })),
+        F::FacilityRegister => mutation(
+            Aim::Nothing,
+            json!({ "code": "0140000001", "kind": "PHARMACY", "name": "new", "openedOn": "2021-12-01" }),
+        ),
+        F::FacilityUpdate => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "phone": "011-000-0000" }),
+        ),
+        F::FacilitySucceed => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "code": "0110112497", "on": "2021-12-19" }),
+        ),
+        F::FacilityClose => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "on": "2021-12-19" }),
+        ),
+        F::FacilityReclassify => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "publicInstitution": true, "on": "2021-12-19" }),
+        ),
+        F::FacilityLink => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "kind": "VENDOR", "on": "2021-12-19" }),
+        ),
+        // Every kind that may record anything may record that it installed.
+        F::MilestoneRecord => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "milestone": "INSTALLED", "on": "2021-12-01" }),
+        ),
+        F::MilestonePlan => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "milestone": "INSTALLED", "on": "2022-01-15" }),
+        ),
+        F::MilestoneWithdraw => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "milestone": "READER_APPLIED", "on": "2021-12-01" }),
+        ),
+        F::MilestoneCorrect => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "eventId": target.event }),
+        ),
+        F::MilestoneBulkRecord => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "facility": facility, "milestone": "INSTALLED", "on": "2021-12-01" }] }),
+        ),
+    }
+}

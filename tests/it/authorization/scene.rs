@@ -1,0 +1,320 @@
+//! Two facilities that have nothing in common, and everyone who might reach for them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Request, Variables, parser::types::OperationType};
+use kaitsu::{
+    api::{
+        ApiSchema, Caller, NodeId,
+        node_id::NodeKind,
+        policy::{self, Denial, RootField},
+        schema,
+    },
+    app::Services,
+    auth::{Actor, Grant, Identity, Language, OrganisationKind as Kind, Origin, Permission, Role},
+    db::{Backend, Database, FacilityId, OrganisationId, Query, UserId, schema::ALL_TABLES},
+    facility::Bureau,
+};
+use serde_json::{Value, json};
+
+use crate::support::accounts::{World, anonymous};
+
+/// What a caller may aim at: a facility, and the organisations around it.
+pub struct Target {
+    pub code: &'static str,
+    pub name: &'static str,
+    pub reference: &'static str,
+    pub facility: String,
+    pub event: String,
+    /// By the kind of the organisation: its row, its user's row, and the user's address.
+    pub organisations: HashMap<Kind, (OrganisationId, UserId, String)>,
+    /// A service token of the vendor.
+    pub token: String,
+}
+
+impl Target {
+    /// The global id of the organisation of a kind.
+    pub fn organisation(&self, kind: Kind) -> String {
+        id(NodeKind::Organisation, self.organisations[&kind].0.0)
+    }
+
+    /// The global id of a member of it.
+    pub fn user(&self, kind: Kind) -> String {
+        id(NodeKind::User, self.organisations[&kind].1.0)
+    }
+
+    fn facility_row(&self) -> FacilityId {
+        let facility = async_graphql::ID(self.facility.clone());
+        FacilityId(NodeId::row_of(&facility, NodeKind::Facility).unwrap())
+    }
+}
+
+pub fn id(kind: NodeKind, row: i64) -> String {
+    NodeId::new(kind, row).encode().0
+}
+
+/// Somebody who calls, and how the matrix names them.
+pub struct Someone {
+    pub kind: Option<Kind>,
+    pub role: &'static str,
+    pub actor: Actor,
+}
+
+pub struct Scene {
+    pub world: World,
+    schema: ApiSchema,
+    pub inside: Target,
+    pub outside: Target,
+}
+
+impl Scene {
+    pub async fn new(backend: Backend) -> Self {
+        let world = World::new(backend).await;
+        let services = Services::new(world.db().clone(), world.clock.clone());
+        let schema = schema::build(&services, Arc::clone(&world.auth));
+        let blank = |code, name, reference| Target {
+            code,
+            name,
+            reference,
+            facility: String::new(),
+            event: String::new(),
+            organisations: HashMap::new(),
+            token: String::new(),
+        };
+        let mut scene = Self {
+            world,
+            schema,
+            inside: blank("0110112489", "みなと内科", "IN-1"),
+            outside: blank("1110301762", "そとの医院", "OUT-1"),
+        };
+        for side in ["inside", "outside"] {
+            scene.furnish(side).await;
+        }
+        scene.settle().await;
+        scene
+    }
+
+    fn target(&mut self, side: &str) -> &mut Target {
+        if side == "inside" {
+            &mut self.inside
+        } else {
+            &mut self.outside
+        }
+    }
+
+    /// Registers the facility of a side, with its organisations, one milestone and a token of its vendor.
+    async fn furnish(&mut self, side: &'static str) {
+        for kind in Kind::ALL {
+            let email = format!("{kind:?}@{side}.example.jp").to_lowercase();
+            let name = format!("{side} {kind:?}");
+            let made = self.world.user_of(&email, kind, &name, Role::Admin).await;
+            let rows = (made.organisation.id, made.user.id, email);
+            self.target(side).organisations.insert(kind, rows);
+        }
+        let target = self.target(side);
+        let (code, name) = (target.code, target.name);
+        let organisations: Vec<(&str, String)> = [
+            ("VENDOR", Kind::Vendor),
+            ("CHAIN", Kind::Chain),
+            ("SUPPORT_CONTRACTOR", Kind::SupportContractor),
+        ]
+        .map(|(link, kind)| (link, target.organisation(kind)))
+        .to_vec();
+        let ministry = self.ministry();
+        let registered = self
+            .write(&ministry, "facilityRegister", "facility { id }", json!({ "code": code, "kind": "MEDICAL_CLINIC", "name": name, "openedOn": "2020-04-01" }))
+            .await;
+        let facility = registered["facility"]["id"].as_str().unwrap().to_owned();
+        for (kind, organisation) in organisations {
+            let link = json!({ "facility": { "id": facility }, "kind": kind, "organisationId": organisation, "on": "2020-04-01" });
+            self.write(&ministry, "facilityLink", "", link).await;
+        }
+        let applied = json!({ "facility": { "id": facility }, "milestone": "READER_APPLIED", "on": "2021-06-01" });
+        let recorded = self
+            .write(&ministry, "milestoneRecord", "eventIds", applied)
+            .await;
+        let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
+        let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
+            "permissions": ["FACILITY_READ"], "expiresAt": "2022-06-01T00:00:00Z" });
+        let token = self
+            .write(&vendor, "serviceTokenCreate", "serviceToken { id }", token)
+            .await;
+        let target = self.target(side);
+        target.facility = facility;
+        target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
+        target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
+        let (row, reference) = (target.facility_row(), target.reference);
+        let organisations: Vec<OrganisationId> =
+            target.organisations.values().map(|(id, ..)| *id).collect();
+        for organisation in organisations {
+            self.world
+                .database
+                .run(&format!("INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ({organisation}, '{reference}', {row})"))
+                .await;
+        }
+    }
+
+    pub async fn settle(&self) {
+        let database = self.world.db();
+        kaitsu::change::settle(database, &self.world.clock)
+            .await
+            .unwrap();
+        while kaitsu::figures::service::fold(database).await.unwrap() > 0 {}
+    }
+
+    fn ministry(&self) -> Actor {
+        self.someone(Some(Kind::Ministry), Role::Admin, "inside")
+    }
+
+    /// A member of an organisation of a side, or nobody.
+    pub fn someone(&self, kind: Option<Kind>, role: Role, side: &str) -> Actor {
+        let Some(kind) = kind else {
+            return anonymous();
+        };
+        let target = if side == "inside" {
+            &self.inside
+        } else {
+            &self.outside
+        };
+        let (organisation, user, _) = &target.organisations[&kind];
+        Actor {
+            identity: Identity::User(*user),
+            grants: vec![Grant {
+                organisation: *organisation,
+                kind,
+                role,
+                bureau: (kind == Kind::RegionalBureau).then(|| Bureau::from_code(0).unwrap()),
+                facility: (kind == Kind::Facility && !target.facility.is_empty())
+                    .then(|| target.facility_row()),
+            }],
+            token_permissions: None,
+            language: Language::En,
+        }
+    }
+
+    /// Everyone of the inside, from nobody to the ministry's administrator, and two service tokens of the vendor.
+    pub fn everyone(&self) -> Vec<Someone> {
+        let mut everyone = vec![Someone {
+            kind: None,
+            role: "anonymous",
+            actor: anonymous(),
+        }];
+        for kind in Kind::ALL {
+            for (role, name) in [
+                (Role::Viewer, "VIEWER"),
+                (Role::Editor, "EDITOR"),
+                (Role::Admin, "ADMIN"),
+            ] {
+                let actor = self.someone(Some(kind), role, "inside");
+                everyone.push(Someone {
+                    kind: Some(kind),
+                    role: name,
+                    actor,
+                });
+            }
+        }
+        for (role, permissions) in [
+            ("token: FACILITY_READ", vec![Permission::FacilityRead]),
+            (
+                "token: FACILITY_READ, MILESTONE_WRITE",
+                vec![Permission::FacilityRead, Permission::MilestoneWrite],
+            ),
+        ] {
+            let token = async_graphql::ID(self.inside.token.clone());
+            let actor = Actor {
+                identity: Identity::ServiceToken(
+                    NodeId::row_of(&token, NodeKind::ServiceToken).unwrap(),
+                ),
+                token_permissions: Some(permissions),
+                ..self.someone(Some(Kind::Vendor), Role::Editor, "inside")
+            };
+            everyone.push(Someone {
+                kind: Some(Kind::Vendor),
+                role,
+                actor,
+            });
+        }
+        everyone
+    }
+
+    /// Calls a root field through the policy and returns the whole response.
+    pub async fn call(
+        &self,
+        actor: &Actor,
+        field: RootField,
+        document: &str,
+        variables: Value,
+    ) -> Value {
+        if let Err(denial) = policy::check(actor, field.operation(), &[field.name().to_owned()]) {
+            let code = match denial {
+                Denial::Unauthenticated => "UNAUTHENTICATED",
+                Denial::Forbidden => "FORBIDDEN",
+            };
+            return json!({ "errors": [{ "extensions": { "code": code } }] });
+        }
+        self.execute(actor, document, variables).await
+    }
+
+    /// Runs a document past the policy.
+    pub async fn execute(&self, actor: &Actor, document: &str, variables: Value) -> Value {
+        let request = Request::new(document)
+            .variables(Variables::from_json(variables))
+            .data(Origin::default())
+            .data(Caller {
+                actor: actor.clone(),
+                request_id: "test".to_owned(),
+            });
+        serde_json::to_value(self.schema.execute(request).await).unwrap()
+    }
+
+    /// Runs a mutation that must succeed, and returns its payload.
+    pub async fn write(&self, actor: &Actor, name: &str, fields: &str, input: Value) -> Value {
+        let document = format!(
+            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ {fields} userErrors {{ code path }} }} }}",
+            name[..1].to_uppercase(),
+            &name[1..]
+        );
+        let field = RootField::named(OperationType::Mutation, name).unwrap();
+        let response = self
+            .call(actor, field, &document, json!({ "input": input }))
+            .await;
+        let payload = response["data"][name].clone();
+        assert_eq!(payload["userErrors"], json!([]), "{name}: {response:#}");
+        payload
+    }
+
+    /// Everything that the database holds, but the count of wrong passwords.
+    pub async fn everything(&self) -> Vec<(&'static str, String)> {
+        let mut everything = Vec::new();
+        for definition in ALL_TABLES {
+            let table = definition.table;
+            if table.name != "login_throttle" {
+                let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+                everything.push((
+                    table.name,
+                    rows(self.world.db(), table.name, &columns).await,
+                ));
+            }
+        }
+        everything
+    }
+}
+
+async fn rows(database: &Database, table: &str, columns: &[&str]) -> String {
+    let row = columns
+        .iter()
+        .map(|column| match database.backend() {
+            Backend::Sqlite => format!("quote({column})"),
+            Backend::Postgres => format!("COALESCE({column}::text, 'NULL')"),
+        })
+        .collect::<Vec<_>>()
+        .join(" || ',' || ");
+    let all = match database.backend() {
+        Backend::Sqlite => "group_concat(line, ';')",
+        Backend::Postgres => "string_agg(line, ';' ORDER BY line)",
+    };
+    let sql = format!(
+        "SELECT COALESCE({all}, '') FROM (SELECT {row} AS line FROM {table} ORDER BY 1) AS lines"
+    );
+    Query::new(sql).scalar(database.read()).await.unwrap()
+}
