@@ -2,7 +2,6 @@
 //! schema's root and its policy stand here too, and what every request passes before it runs
 //! ([`request`]).
 
-pub mod connection;
 pub mod context;
 pub mod error;
 pub mod node_id;
@@ -13,7 +12,6 @@ pub mod scalars;
 pub mod schema;
 pub mod user_error;
 
-pub use connection::Connection;
 pub use context::{Caller, WriteOptions};
 pub use error::{ApiError, ApiResult};
 pub use node_id::NodeId;

@@ -1,11 +1,14 @@
 //! Users, organisations, memberships and service tokens as the API shows them.
 
-use async_graphql::{ComplexObject, Context, ID, OutputType, SimpleObject, connection::Edge};
+use async_graphql::{
+    ComplexObject, Context, ID, OutputType, SimpleObject,
+    connection::{Connection, Edge},
+};
 use chrono::{DateTime, Utc};
 
 use super::answer::Request;
 use crate::{
-    api::{ApiResult, Connection, NodeId, PageArguments, node_id::NodeKind, page::Fingerprint},
+    api::{ApiResult, NodeId, PageArguments, node_id::NodeKind, page::Fingerprint},
     auth::{Language, OrganisationKind, Permission, Role, entity, entity::members::IdPage},
     db::OrganisationId,
     facility::Bureau,
@@ -76,9 +79,9 @@ impl From<entity::Organisation> for Organisation {
 }
 
 /// A page of memberships.
-pub type MembershipConnection = Connection<Membership>;
+pub type MembershipConnection = Connection<String, Membership>;
 /// A page of service tokens.
-pub type ServiceTokenConnection = Connection<ServiceToken>;
+pub type ServiceTokenConnection = Connection<String, ServiceToken>;
 
 #[ComplexObject]
 impl Organisation {
@@ -156,7 +159,7 @@ fn connection<R, T: From<R> + OutputType>(
     page: IdPage,
     list: &Fingerprint,
     id: impl Fn(&R) -> i64,
-) -> Connection<T> {
+) -> Connection<String, T> {
     let size = usize::from(page.limit.saturating_sub(1));
     let has_more = rows.len() > size;
     rows.truncate(size);

@@ -1,7 +1,8 @@
 //! Queries over the registry.
 
 use async_graphql::{
-    Context, ID, InputObject, Object, OneofObject, SimpleObject, connection::Edge,
+    Context, ID, InputObject, Object, OneofObject, SimpleObject,
+    connection::{Connection, Edge},
 };
 use chrono::Days;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Connection, Date, NodeId, PageArguments,
+        ApiError, ApiResult, Date, NodeId, PageArguments,
         context::{caller, services},
         node_id::NodeKind,
         page::Fingerprint,
@@ -121,7 +122,7 @@ impl ListTotal {
 }
 
 /// A page of facilities.
-pub type FacilityConnection = Connection<Facility, ListTotal>;
+pub type FacilityConnection = Connection<String, Facility, ListTotal>;
 
 /// Queries over the registry.
 #[derive(Default)]

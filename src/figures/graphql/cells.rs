@@ -3,7 +3,7 @@
 use super::query::RolloutFigures;
 use crate::{
     api::{
-        ApiError, ApiResult, Connection, NodeId, PageArguments,
+        ApiError, ApiResult, NodeId, PageArguments,
         context::{caller, services},
         node_id::NodeKind,
         page::Fingerprint,
@@ -22,7 +22,10 @@ use crate::{
         service::{Difference, Group, Question, open},
     },
 };
-use async_graphql::{Context, Enum, Object, SimpleObject, connection::Edge};
+use async_graphql::{
+    Context, Enum, Object, SimpleObject,
+    connection::{Connection, Edge},
+};
 
 /// One of the four nested counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

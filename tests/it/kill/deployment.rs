@@ -35,23 +35,26 @@ impl Deployment {
         let database = TestDatabase::new(backend).await;
         // A connection that outlives the server would keep SQLite from recovering as it does after a crash.
         database.db().clone().close().await.unwrap();
-        let mut deployment = Self::at(database.url(), scale);
-        deployment._database = Some(database);
-        deployment
+        load(database.url(), scale);
+        Self::of(database)
     }
 
     /// The demo at a scale in the empty database under this URL.
     pub fn at(url: &str, scale: &str) -> Self {
-        succeed(
-            url,
-            &["demo", "--load-only", "--dir", ".", "--scale", scale],
-        );
-        let email = "coordinator@demo.example.jp";
-        let token = succeed(url, &["token", "--email", email, "--minutes", "600"]);
+        load(url, scale);
         Self {
             url: url.to_owned(),
-            token: token.trim().to_owned(),
+            token: token(url),
             _database: None,
+        }
+    }
+
+    /// The demo that is in this database.
+    pub fn of(database: TestDatabase) -> Self {
+        Self {
+            url: database.url().to_owned(),
+            token: token(database.url()),
+            _database: Some(database),
         }
     }
 
@@ -102,6 +105,17 @@ impl Deployment {
             body: serde_json::from_str(body).ok()?,
         })
     }
+}
+
+fn load(url: &str, scale: &str) {
+    let demo = ["demo", "--load-only", "--dir", ".", "--scale", scale];
+    succeed(url, &demo);
+}
+
+fn token(url: &str) -> String {
+    let email = "coordinator@demo.example.jp";
+    let token = succeed(url, &["token", "--email", email, "--minutes", "600"]);
+    token.trim().to_owned()
 }
 
 async fn exchange(address: &str, request: &str) -> Option<String> {

@@ -19,7 +19,7 @@ pub async fn stored(deployment: &Deployment) -> BTreeMap<String, Stored> {
     let database = deployment.open().await;
     let snapshot = database.begin_snapshot().await.unwrap();
     let mut stored: BTreeMap<String, Stored> = BTreeMap::new();
-    let events = "SELECT note, id, change_id FROM facility_event WHERE note IS NOT NULL";
+    let events = "SELECT note, id, change_id FROM facility_event WHERE note LIKE 'write %'";
     for row in Query::new(events).all(&snapshot).await.unwrap() {
         let mut row = Row::new(&row);
         let one = stored.entry(row.take().unwrap()).or_default();

@@ -2,7 +2,12 @@
 //! run full, and copies are taken meanwhile. Whatever was acknowledged must then be there once, and whatever
 //! was not must be there whole or not at all.
 
+mod cluster;
 mod deployment;
+mod disk_full;
+mod drill;
+mod importing;
 mod ledger;
+mod outage;
 mod serving;
 mod writers;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::deployment::{Answer, Deployment};
 
 /// In an order in which they can be reached.
-const MILESTONES: [&str; 10] = [
+pub const MILESTONES: [&str; 10] = [
     "READER_APPLIED",
     "VENDOR_ORDERED",
     "USE_APPLIED",
@@ -97,7 +97,7 @@ impl Writer {
 
     /// The next write, after all before it were acknowledged.
     fn next(&mut self) -> Write {
-        let key = format!("{}-{}", self.name, self.writes);
+        let key = format!("write {} of {}", self.writes, self.name);
         let write = match self.manner {
             Manner::Singly => self.single(&key),
             Manner::InBulk => self.bulk(&key),
@@ -169,8 +169,8 @@ impl Writer {
     /// Takes note of an answer to the pending write.
     fn take(&mut self, write: Write, answer: &Answer) {
         if let Some(error) = answer.body["errors"].get(0) {
-            let code = error["extensions"]["code"].as_str();
-            assert_eq!(code, Some("UNAVAILABLE"), "{}: {}", write.key, answer.body);
+            let code = &error["extensions"]["code"];
+            assert_eq!(code, "UNAVAILABLE", "{}: {}", write.key, answer.body);
             assert!(matches!(answer.status, 200 | 503), "{}", answer.status);
             self.unavailable += 1;
             self.pending = Some(write);
