@@ -26,8 +26,8 @@ pub struct Target {
     pub reference: &'static str,
     pub facility: String,
     pub event: String,
-    /// By the kind of the organisation: its row, its user's row, and the user's address.
-    pub organisations: HashMap<Kind, (OrganisationId, UserId, String)>,
+    /// The organisations around it, one of each kind.
+    pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
     pub token: String,
 }
@@ -35,12 +35,12 @@ pub struct Target {
 impl Target {
     /// The global id of the organisation of a kind.
     pub fn organisation(&self, kind: Kind) -> String {
-        id(NodeKind::Organisation, self.organisations[&kind].0.0)
+        id(NodeKind::Organisation, self.organisations[&kind].id.0)
     }
 
     /// The global id of a member of it.
     pub fn user(&self, kind: Kind) -> String {
-        id(NodeKind::User, self.organisations[&kind].1.0)
+        id(NodeKind::User, self.organisations[&kind].colleague.0)
     }
 
     fn facility_row(&self) -> FacilityId {
@@ -51,6 +51,15 @@ impl Target {
 
 pub fn id(kind: NodeKind, row: i64) -> String {
     NodeId::new(kind, row).encode().0
+}
+
+/// An organisation with two people.
+pub struct Organisation {
+    id: OrganisationId,
+    /// Who calls.
+    caller: UserId,
+    /// Who is reached for.
+    colleague: UserId,
 }
 
 /// Somebody who calls, and how the matrix names them.
@@ -108,8 +117,14 @@ impl Scene {
             let email = format!("{kind:?}@{side}.example.jp").to_lowercase();
             let name = format!("{side} {kind:?}");
             let made = self.world.user_of(&email, kind, &name, Role::Admin).await;
-            let rows = (made.organisation.id, made.user.id, email);
-            self.target(side).organisations.insert(kind, rows);
+            let email = format!("staff-{email}");
+            let colleague = self.world.user_of(&email, kind, &name, Role::Viewer).await;
+            let organisation = Organisation {
+                id: made.organisation.id,
+                caller: made.user.id,
+                colleague: colleague.user.id,
+            };
+            self.target(side).organisations.insert(kind, organisation);
         }
         let target = self.target(side);
         let (code, name) = (target.code, target.name);
@@ -144,8 +159,11 @@ impl Scene {
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);
-        let organisations: Vec<OrganisationId> =
-            target.organisations.values().map(|(id, ..)| *id).collect();
+        let organisations: Vec<OrganisationId> = target
+            .organisations
+            .values()
+            .map(|organisation| organisation.id)
+            .collect();
         for organisation in organisations {
             self.world
                 .database
@@ -176,11 +194,11 @@ impl Scene {
         } else {
             &self.outside
         };
-        let (organisation, user, _) = &target.organisations[&kind];
+        let organisation = &target.organisations[&kind];
         Actor {
-            identity: Identity::User(*user),
+            identity: Identity::User(organisation.caller),
             grants: vec![Grant {
-                organisation: *organisation,
+                organisation: organisation.id,
                 kind,
                 role,
                 bureau: (kind == Kind::RegionalBureau).then(|| Bureau::from_code(0).unwrap()),
@@ -214,9 +232,9 @@ impl Scene {
             }
         }
         for (role, permissions) in [
-            ("token: FACILITY_READ", vec![Permission::FacilityRead]),
+            ("token (FACILITY_READ)", vec![Permission::FacilityRead]),
             (
-                "token: FACILITY_READ, MILESTONE_WRITE",
+                "token (FACILITY_READ and MILESTONE_WRITE)",
                 vec![Permission::FacilityRead, Permission::MilestoneWrite],
             ),
         ] {
