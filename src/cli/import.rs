@@ -147,10 +147,13 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     })
 }
 
+/// Lines with their numbers.
+type Lines<T> = Vec<(usize, T)>;
+
 /// Reads a whole file; a line that can't be read is a refusal.
 fn read<T: for<'de> Deserialize<'de>>(
     options: &Options,
-) -> Result<(Vec<(usize, T)>, Vec<Refusal>), csv::Error> {
+) -> Result<(Lines<T>, Vec<Refusal>), csv::Error> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_path(&options.file)?;

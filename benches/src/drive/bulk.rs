@@ -13,8 +13,15 @@ struct Rows {
     columns: Vec<String>,
 }
 
-/// The tables that a bulk write writes to, with their columns and casts, and the column of the change.
-const TABLES: [(&str, &[(&str, &str)], &str); 4] = [
+/// A table, its columns with their casts, and the condition that finds the rows of a change.
+type Written = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+/// The tables that a bulk write writes to.
+const TABLES: [Written; 4] = [
     (
         "facility_event",
         &[

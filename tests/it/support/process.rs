@@ -2,10 +2,9 @@
 //! with the value.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -43,19 +42,10 @@ fn command(database_url: &str, arguments: &[&str]) -> (Command, PathBuf) {
     (command, folder)
 }
 
-/// Runs a command to its end, which must come soon.
+/// Runs a command to its end.
 pub fn run(database_url: &str, arguments: &[&str]) -> Output {
     let (mut command, folder) = command(database_url, arguments);
-    let mut child = command.spawn().unwrap();
-    let until = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            child.kill().unwrap();
-            panic!("{arguments:?} does not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().unwrap();
+    let output = command.output().unwrap();
     std::fs::remove_dir_all(folder).ok();
     output
 }
@@ -65,24 +55,21 @@ impl Process {
     pub fn start(database_url: &str, arguments: &[&str]) -> Self {
         let (mut command, folder) = command(database_url, arguments);
         command.stderr(Stdio::inherit());
+        Self::ready(command, folder)
+    }
+
+    fn ready(mut command: Command, folder: PathBuf) -> Self {
         let mut child = command.spawn().unwrap();
+        let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
-        let mut process = Self {
-            address: String::new(),
-            child,
-            folder,
-        };
-        let (told, first) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).ok();
-            told.send(line).ok();
-        });
-        let line = first.recv_timeout(PATIENCE).expect("it says nothing");
+        BufReader::new(stdout).read_line(&mut line).unwrap();
         let address = line.trim().trim_start_matches("listening on http://");
         assert!(!address.is_empty(), "the process ended at once");
-        address.clone_into(&mut process.address);
-        process
+        Self {
+            address: address.to_owned(),
+            child,
+            folder,
+        }
     }
 
     /// Starts a command and leaves it to itself.
@@ -101,6 +88,41 @@ impl Process {
         let quiet = ["--set", "log.filter=error"];
         let serve = ["serve", "--listen", "127.0.0.1:0"];
         Self::start(database_url, &[&serve[..], &quiet[..]].concat())
+    }
+
+    /// Starts a server that is told when a file may not grow, instead of being ended by it.
+    pub fn serve_within_limits(database_url: &str) -> Self {
+        let (command, folder) = command(
+            database_url,
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "log.filter=off",
+            ],
+        );
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .env("DATABASE_URL", database_url)
+            .current_dir(&folder)
+            .stdout(Stdio::piped());
+        Self::ready(shell, folder)
+    }
+
+    /// From now on no file of the process may grow beyond so many bytes; `None` lifts the limit.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let limited = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={soft}:unlimited"))
+            .status()
+            .unwrap();
+        assert!(limited.success());
     }
 
     /// Sends SIGTERM.
@@ -150,6 +172,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        if let Some(mut rest) = self.child.stderr.take() {
+            rest.read_to_string(&mut String::new()).ok();
+        }
         std::fs::remove_dir_all(&self.folder).ok();
     }
 }
