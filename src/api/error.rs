@@ -131,6 +131,9 @@ fn is_unavailable(error: &DbErr) -> bool {
                 || text.contains("Connection re")
                 || text.contains("error communicating")
                 || text.contains("unexpected end of file")
+                // SQLite has no room, or can't write or read its files.
+                || text.contains("database or disk is full")
+                || text.contains("disk I/O error")
         }
         _ => false,
     }

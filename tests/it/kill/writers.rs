@@ -169,8 +169,8 @@ impl Writer {
     /// Takes note of an answer to the pending write.
     fn take(&mut self, write: Write, answer: &Answer) {
         if let Some(error) = answer.body["errors"].get(0) {
-            let code = error["extensions"]["code"].as_str();
-            assert_eq!(code, Some("UNAVAILABLE"), "{}: {}", write.key, answer.body);
+            let code = &error["extensions"]["code"];
+            assert_eq!(code, "UNAVAILABLE", "{}: {}", write.key, answer.body);
             assert!(matches!(answer.status, 200 | 503), "{}", answer.status);
             self.unavailable += 1;
             self.pending = Some(write);

@@ -55,6 +55,10 @@ impl Process {
     pub fn start(database_url: &str, arguments: &[&str]) -> Self {
         let (mut command, folder) = command(database_url, arguments);
         command.stderr(Stdio::inherit());
+        Self::ready(command, folder)
+    }
+
+    fn ready(mut command: Command, folder: PathBuf) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
@@ -84,6 +88,41 @@ impl Process {
         let quiet = ["--set", "log.filter=error"];
         let serve = ["serve", "--listen", "127.0.0.1:0"];
         Self::start(database_url, &[&serve[..], &quiet[..]].concat())
+    }
+
+    /// Starts a server that is told when a file may not grow, instead of being ended by it.
+    pub fn serve_within_limits(database_url: &str) -> Self {
+        let (command, folder) = command(
+            database_url,
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "log.filter=off",
+            ],
+        );
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .env("DATABASE_URL", database_url)
+            .current_dir(&folder)
+            .stdout(Stdio::piped());
+        Self::ready(shell, folder)
+    }
+
+    /// From now on no file of the process may grow beyond so many bytes; `None` lifts the limit.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let limited = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={soft}:unlimited"))
+            .status()
+            .unwrap();
+        assert!(limited.success());
     }
 
     /// Sends SIGTERM.
