@@ -8,10 +8,14 @@
 //! - [`api`]: what the whole API shares: limits, errors, pages, node ids, scalars
 //! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
+//! - [`milestone`]: the pipeline: the history of each facility, its rules, and its current state
+//! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
+//! - [`change`]: one row for each write, its number, the change feed, idempotency
 //! - [`backup`]: the whole database as one file, and back
 //! - [`jobs`]: work that is repeated, and work that one process does once in a while
 //! - [`mail`]: the outbox, its templates and transports
 //! - [`verify`]: everything recounted from the history
+//! - [`demo`]: the national demo data
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 
 pub mod api;

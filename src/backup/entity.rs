@@ -6,12 +6,15 @@ use sea_orm::{QueryResult, Value, prelude::Json};
 
 use crate::{
     db::{
-        Backend, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, Query, Values,
+        Backend, Column, ConnectionTrait, DbErr, Query, Values, deployment,
+        load::{Loader, Searchable},
         schema::{ALL_TABLES, Definition},
-        search,
     },
     facility::text,
 };
+
+/// The table that has its one row from the beginning.
+pub const HORIZON: &str = "change_horizon";
 
 /// The query for all rows of a table, in the same order on both databases.
 pub fn all_rows(backend: Backend, definition: &Definition) -> Query {
@@ -105,36 +108,34 @@ fn cell_from_json(value: &Json, column: Column) -> Option<Value> {
     })
 }
 
-/// Inserts rows, and what is derived from them for searching.
-pub async fn insert(
-    transaction: &DatabaseTransaction,
+/// Loads rows, and what is derived from them for searching.
+pub async fn load(
+    loader: &mut Loader,
     definition: &Definition,
     rows: Vec<Values>,
 ) -> Result<(), DbErr> {
-    let grams = (definition.table.name == "facility").then(|| grams_of(definition, &rows));
-    definition.table.insert(transaction, rows).await?;
-    match grams {
-        Some(grams) if !grams.is_empty() => search::write_many(transaction, &grams).await,
-        _ => Ok(()),
-    }
+    let columns = definition.table.columns;
+    let search_text = columns.iter().position(|(name, _)| *name == "search_text");
+    let Some(place) = search_text else {
+        return loader.write(&definition.table, rows).await;
+    };
+    let searchable = rows.into_iter().map(|values| {
+        let grams = match values.get(place) {
+            Some(Value::String(Some(folded))) => text::grams(folded),
+            _ => Vec::new(),
+        };
+        Searchable { values, grams }
+    });
+    loader.write_searchable(&definition.table, searchable).await
 }
 
-fn grams_of(definition: &Definition, rows: &[Values]) -> Vec<(i64, Vec<i32>)> {
-    let place = |wanted: &str| {
-        let mut columns = definition.table.columns.iter();
-        columns.position(|(name, _)| *name == wanted)
-    };
-    let (Some(id), Some(search_text)) = (place("id"), place("search_text")) else {
-        return Vec::new();
-    };
-    rows.iter()
-        .filter_map(|row| match (row.get(id), row.get(search_text)) {
-            (Some(Value::BigInt(Some(id))), Some(Value::String(Some(folded)))) => {
-                Some((*id, text::grams(folded)))
-            }
-            _ => None,
-        })
-        .collect()
+/// Is this the row that says that mail is held?
+pub fn says_that_sending_is_held(definition: &Definition, row: &Values) -> bool {
+    let key = row.first().and_then(|value| match value {
+        Value::String(Some(key)) => Some(key.as_str()),
+        _ => None,
+    });
+    definition.table.name == deployment::TABLE && key == Some(deployment::SENDING_HELD)
 }
 
 /// The name of a table that holds rows although a new database would have none in it. The first of them is
@@ -145,7 +146,7 @@ pub async fn first_in_use(
     for definition in ALL_TABLES.iter().filter(|definition| definition.backed_up) {
         let name = definition.table.name;
         let filter = match name {
-            "change_horizon" => " WHERE last_seq > 0",
+            HORIZON => " WHERE last_seq > 0",
             _ => "",
         };
         let row = Query::new(format!("SELECT 1 FROM {name}{filter} LIMIT 1"))
@@ -156,39 +157,4 @@ pub async fn first_in_use(
         }
     }
     Ok(None)
-}
-
-/// Removes what a new database has in a table.
-pub async fn clear(
-    transaction: &DatabaseTransaction,
-    definition: &Definition,
-) -> Result<(), DbErr> {
-    Query::new(format!("DELETE FROM {}", definition.table.name))
-        .execute(transaction)
-        .await?;
-    Ok(())
-}
-
-/// Lets the database number new rows after those that were inserted with their numbers. SQLite does so by
-/// itself.
-pub async fn continue_numbering(
-    database: &Database,
-    transaction: &DatabaseTransaction,
-) -> Result<(), DbErr> {
-    if database.backend() == Backend::Sqlite {
-        return Ok(());
-    }
-    for definition in ALL_TABLES {
-        if !definition.backed_up || !definition.has_generated_id() {
-            continue;
-        }
-        let name = definition.table.name;
-        Query::new(format!(
-            "SELECT setval(pg_get_serial_sequence('{name}', 'id'), COALESCE(max(id), 1), max(id) IS NOT NULL) \
-             FROM {name}"
-        ))
-        .one(transaction)
-        .await?;
-    }
-    Ok(())
 }

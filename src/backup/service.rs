@@ -12,13 +12,13 @@ use super::{
 use crate::{
     app::Clock,
     db::{
-        Database, DatabaseTransaction, DbErr, Values, deployment, migrations,
+        Database, DbErr, Table, Values, deployment,
+        load::Loader,
+        migrations,
         schema::{ALL_TABLES, Definition},
     },
 };
 
-/// Only one process restores at a time.
-const RESTORE_LOCK: i64 = 0x4b41_4954_0003;
 /// Rows that are inserted together.
 const ROWS_AT_ONCE: usize = 2_000;
 
@@ -172,30 +172,32 @@ pub async fn restore(
     progress: Progress<'_>,
 ) -> Result<Summary, BackupError> {
     let mut reader = Reader::open(path)?;
-    let transaction = database.begin_alone(RESTORE_LOCK).await?;
-    let status = migrations::status_in(database.backend(), &transaction).await?;
+    let status = migrations::status(database).await?;
     if status.applied() != reader.header().migrations {
         return Err(BackupError::OtherSchema {
             wanted: reader.header().migrations.join(", "),
             found: status.applied().join(", "),
         });
     }
-    if let Some(table) = entity::first_in_use(&transaction).await? {
+    if let Some(table) = entity::first_in_use(database.write()).await? {
         return Err(BackupError::NotEmpty(table));
     }
+    let empty: Vec<&Table> = backed_up()
+        .map(|definition| &definition.table)
+        .filter(|table| table.name != entity::HORIZON)
+        .collect();
+    // The loader locks the tables and looks once more whether they are empty.
+    let mut loader = Loader::begin(database, &empty).await?;
     let mut tables = Vec::new();
     while let Item::Begin { table, columns } = reader.next()? {
         let definition = expected(tables.len(), &table, &columns)?;
-        entity::clear(&transaction, definition).await?;
-        let rows = fill(&transaction, &mut reader, definition, progress).await?;
+        let rows = fill(&mut loader, &mut reader, definition, progress).await?;
         tables.push((table, rows));
     }
     if tables.len() != backed_up().count() {
         return Err(damaged("tables are missing"));
     }
-    entity::continue_numbering(database, &transaction).await?;
-    deployment::set(&transaction, deployment::SENDING_HELD, "true").await?;
-    transaction.commit().await?;
+    loader.finish().await?;
     Ok(Summary {
         created_at: reader.header().created_at,
         tables,
@@ -215,34 +217,50 @@ fn expected(
 }
 
 async fn fill(
-    transaction: &DatabaseTransaction,
+    loader: &mut Loader,
     reader: &mut Reader,
     definition: &Definition,
     progress: Progress<'_>,
 ) -> Result<u64, BackupError> {
+    let name = definition.table.name;
     let mut filled = 0;
     let mut rows: Vec<Values> = Vec::new();
+    if name == deployment::TABLE {
+        rows.push(vec![deployment::SENDING_HELD.into(), "true".into()]);
+    }
     loop {
         let item = reader.next()?;
         let is_end = item == Item::End;
         if let Item::Row(row) = item {
-            let values = entity::from_json(definition, &row).ok_or_else(|| {
-                damaged(format!(
-                    "a row of {} has other types",
-                    definition.table.name
-                ))
-            })?;
-            rows.push(values);
+            let values = entity::from_json(definition, &row)
+                .ok_or_else(|| damaged(format!("a row of {name} has other types")))?;
+            filled += 1;
+            if !entity::says_that_sending_is_held(definition, &values) {
+                rows.push(values);
+            }
         }
-        if rows.len() >= ROWS_AT_ONCE || (is_end && !rows.is_empty()) {
+        if rows.len() >= ROWS_AT_ONCE || is_end {
             let done = u64::try_from(rows.len()).unwrap_or(0);
-            entity::insert(transaction, definition, std::mem::take(&mut rows)).await?;
+            load(loader, definition, std::mem::take(&mut rows)).await?;
             progress(done);
-            filled += done;
         }
         if is_end {
             return Ok(filled);
         }
+    }
+}
+
+async fn load(
+    loader: &mut Loader,
+    definition: &Definition,
+    mut rows: Vec<Values>,
+) -> Result<(), BackupError> {
+    if definition.table.name != entity::HORIZON {
+        return Ok(entity::load(loader, definition, rows).await?);
+    }
+    match (rows.pop(), rows.is_empty()) {
+        (Some(row), true) => Ok(loader.replace(&definition.table, row).await?),
+        _ => Err(damaged(format!("{} has one row", entity::HORIZON))),
     }
 }
 

@@ -14,7 +14,7 @@ use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
-        self,
+        self, Connection,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -301,6 +301,9 @@ fn sqlite_options(settings: &DatabaseSettings, connections: u32) -> ConnectOptio
         .acquire_timeout(settings.acquire_timeout)
         .test_before_acquire(false)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
+        })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .journal_mode(SqliteJournalMode::Wal)
@@ -311,6 +314,20 @@ fn sqlite_options(settings: &DatabaseSettings, connections: u32) -> ConnectOptio
                 .statement_cache_capacity(256)
         });
     options
+}
+
+/// Has a connection that comes back to its pool left its transaction? Where SQLite could not write, as on a
+/// full disk, it has ended the transaction by itself, and sqlx goes on believing that there is one: what is
+/// begun then is a savepoint, and once one of these is rolled back nothing that follows is ever committed,
+/// though every commit succeeds. A pool closes a connection for which this says no.
+async fn is_out_of_transactions(
+    connection: &mut sqlx::SqliteConnection,
+) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A transaction that was dropped is still being rolled back; this waits for it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 fn postgres_options(settings: &DatabaseSettings, url: &str) -> ConnectOptions {

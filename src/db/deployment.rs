@@ -2,6 +2,8 @@
 
 use super::{ConnectionTrait, DbErr, Query, Row};
 
+/// The table's name.
+pub const TABLE: &str = "deployment";
 /// Present while no mail may be sent: the database is a restored copy, and nobody has released it.
 pub const SENDING_HELD: &str = "sending_held";
 

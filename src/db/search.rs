@@ -129,40 +129,6 @@ fn first_number(bytes: &[u8]) -> usize {
         .fold(0, |number, byte| (number << 7) | usize::from(byte & 0x7f))
 }
 
-/// Fills the index for rows that are not in it yet.
-pub async fn write_many(
-    connection: &impl ConnectionTrait,
-    rows: &[(i64, Vec<i32>)],
-) -> Result<(), DbErr> {
-    if connection.get_database_backend() == DbBackend::Postgres {
-        let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
-        let grams: Vec<String> = rows
-            .iter()
-            .map(|(_, grams)| {
-                let texts: Vec<String> = grams.iter().map(i32::to_string).collect();
-                texts.join(",")
-            })
-            .collect();
-        Query::with(
-            "UPDATE facility SET search_grams = string_to_array(n.grams, ',')::integer[] \
-             FROM unnest($1::bigint[], $2::text[]) AS n (id, grams) WHERE facility.id = n.id",
-            [ids.into(), grams.into()],
-        )
-        .execute(connection)
-        .await?;
-        return Ok(());
-    }
-    for rows in rows.chunks(500) {
-        let mut query = Query::new("INSERT INTO facility_search (rowid, grams) VALUES ");
-        for (position, (id, grams)) in rows.iter().enumerate() {
-            query.push(if position > 0 { ", (" } else { "(" });
-            query.bind(*id).push(", ").bind(document(grams)).push(")");
-        }
-        query.execute(connection).await?;
-    }
-    Ok(())
-}
-
 /// Appends "the row called `alias` has all these grams".
 pub fn push_match(query: &mut Query, backend: Backend, alias: &str, grams: &[i32]) {
     match backend {

@@ -145,6 +145,28 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
+fn files_that_documents_name_are_there() {
+    let mut documents = files_under(&root().join("docs"), "md");
+    documents.extend(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    let mut named = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for path in text.split('`').skip(1).step_by(2) {
+            let is_path = path.contains('/') && !path.contains(char::is_whitespace);
+            let is_ours = path.ends_with(".rs") || path.starts_with("src/");
+            if is_path && is_ours && !path.contains("YYYY") {
+                let found = ["", "src"]
+                    .iter()
+                    .any(|base| root().join(base).join(path).exists());
+                assert!(found, "{} → {path}", document.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[test]
 fn every_decision_is_in_the_list() {
     let list = read("docs/decisions/README.md");
     for file in files_under(&root().join("docs/decisions"), "md") {

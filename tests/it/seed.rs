@@ -121,7 +121,8 @@ async fn every_figure_of_the_report_comes_out_of_our_own_records(
             ("application" | "ready" | "live", other) => panic!("what is {other}?"),
             _ => continue,
         };
-        let equal = ours.to_string() == published;
+        let ours = ours.to_string();
+        let equal = ours == published;
         compared += 1;
         differing += i32::from(!equal);
         let verdict = if equal { "" } else { "  DIFFERS" };

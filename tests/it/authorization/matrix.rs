@@ -231,9 +231,12 @@ fn name(kind: Kind) -> String {
         .to_owned()
 }
 
+/// A kind of caller with the roles in question.
+type Caller<'a> = (String, Vec<&'a str>);
+
 /// Who gets which answer from a field, in the order of the callers.
 fn answers(everyone: &[Someone], matrix: &Matrix, row: usize) -> Vec<(String, Vec<String>)> {
-    let mut answers: Vec<(String, Vec<(String, Vec<&str>)>)> = Vec::new();
+    let mut answers: Vec<(String, Vec<Caller<'_>>)> = Vec::new();
     for (column, someone) in everyone.iter().enumerate() {
         let (inside, outside) = &matrix[&(row, column)];
         let answer = match outside {
@@ -276,10 +279,6 @@ fn answers(everyone: &[Someone], matrix: &Matrix, row: usize) -> Vec<(String, Ve
         .collect()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command that writes says so by the environment"
-)]
 fn compare(document: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/authorization.md");
     if std::env::var_os("KAITSU_WRITE_SNAPSHOTS").is_some() {
