@@ -1,19 +1,14 @@
 //! The database that is measured: the national demo with users who may ask, and samples of what they ask
 //! for.
 
-use std::{
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::{str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
 use kaitsu::{
     app::Clock,
     auth::{AuthService, AuthSettings, Language, OrganisationKind, Role, service::{NewMember, UserCreate}},
     db::{Database, DatabaseSettings, OrganisationId},
-    demo::{self, Scale},
 };
-use migration::{Migrator, MigratorTrait};
 use sqlx::{AssertSqlSafe, PgPool, Row, postgres::{PgConnectOptions, PgPoolOptions}};
 
 use crate::Failure;
@@ -119,20 +114,6 @@ impl Cluster {
 
 async fn pool(options: PgConnectOptions) -> Result<PgPool, Failure> {
     Ok(PgPoolOptions::new().max_connections(4).connect_with(options).await?)
-}
-
-/// Loads the demo into an empty database. Answers how long that took, migrations apart.
-///
-/// # Errors
-/// The database isn't empty, or fails.
-pub async fn load(url: &str, scale: Scale) -> Result<Duration, Failure> {
-    let database = connect(url).await?;
-    Migrator::up(database.write(), None).await?;
-    let started = Instant::now();
-    demo::load(&database, &Clock::System, scale, |_, _| {}).await?;
-    let took = started.elapsed();
-    database.close().await?;
-    Ok(took)
 }
 
 /// Gives the demo users, once.
