@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -26,13 +26,17 @@ impl Bench {
             return Ok(());
         }
         self.cluster.make(DATABASE, None).await?;
-        let ours = world::load(&self.cluster.url_of(DATABASE), scale).await?;
+        let ours = self.programs.load(
+            scale,
+            &self.options.folder,
+            Some(&self.cluster.url_of(DATABASE)),
+        )?;
         let pool = self.cluster.open(DATABASE).await?;
         let copy = self.copy(&pool).await?;
         sqlx::raw_sql("VACUUM ANALYZE").execute(&pool).await?;
         sqlx::raw_sql("CHECKPOINT").execute(&pool).await?;
         pool.close().await;
-        let sqlite = self.load_sqlite(scale).await?;
+        let sqlite = self.load_sqlite(scale)?;
         let (ours, copy) = (ours.as_secs_f64(), copy.as_secs_f64());
         for (what, value, unit, at_most) in [
             ("loading the nation into PostgreSQL", ours, "s", None),
@@ -111,14 +115,12 @@ impl Bench {
         Ok(took)
     }
 
-    async fn load_sqlite(&self, scale: Scale) -> Result<Duration, Failure> {
+    fn load_sqlite(&self, scale: Scale) -> Result<Duration, Failure> {
         let folder = self.options.folder.join("sqlite");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(&folder)?;
-        let url = format!("sqlite:{}/kaitsu.db?mode=rwc", folder.display());
-        let took = world::load(&url, scale).await?;
+        let took = self.programs.load(scale, &folder, None)?;
         fs::remove_dir_all(&folder)?;
         Ok(took)
     }
@@ -137,6 +139,7 @@ fn psql(url: &str, commands: impl Iterator<Item = String>) -> Result<(), Failure
         psql.arg("--command").arg(command);
     }
     let output = psql
+        .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("psql can't be run: {error}"))?;
     if output.status.success() {

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kaitsu::demo::Scale;
+
 use super::{http, process::Process};
 use crate::Failure;
 
@@ -80,6 +82,36 @@ impl Programs {
             .arg(format!("--workers={}", self.workers))
             .env("DATABASE_URL", database);
         self.start(command, "floor.log", address, ("GET", "/facility/0", ""))
+    }
+
+    /// Loads the demo as its users do, accounts included, into a database, or into SQLite in a folder.
+    /// Answers how long that took.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn load(
+        &self,
+        scale: Scale,
+        folder: &Path,
+        database: Option<&str>,
+    ) -> Result<Duration, Failure> {
+        let mut command = Command::new(&self.kaitsu);
+        command
+            .args(["demo", "--load-only"])
+            .arg(format!("--scale={scale}"))
+            .arg("--dir")
+            .arg(folder)
+            .env_remove("DATABASE_URL")
+            .stdin(Stdio::null());
+        if let Some(database) = database {
+            command.env("DATABASE_URL", database);
+        }
+        let started = Instant::now();
+        let output = command.output()?;
+        if !output.status.success() {
+            return Err(format!("kaitsu demo: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(started.elapsed())
     }
 
     fn start(

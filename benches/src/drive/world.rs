@@ -1,10 +1,7 @@
 //! The database that is measured: the national demo with users who may ask, and samples of what they ask
 //! for.
 
-use std::{
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::{str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
 use kaitsu::{
@@ -14,9 +11,7 @@ use kaitsu::{
         service::{NewMember, UserCreate},
     },
     db::{Database, DatabaseSettings, OrganisationId},
-    demo::{self, Scale},
 };
-use migration::{Migrator, MigratorTrait};
 use sqlx::{
     AssertSqlSafe, PgPool, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -142,20 +137,6 @@ async fn pool(options: PgConnectOptions) -> Result<PgPool, Failure> {
         .max_connections(4)
         .connect_with(options)
         .await?)
-}
-
-/// Loads the demo into an empty database. Answers how long that took, migrations apart.
-///
-/// # Errors
-/// The database isn't empty, or fails.
-pub async fn load(url: &str, scale: Scale) -> Result<Duration, Failure> {
-    let database = connect(url).await?;
-    Migrator::up(database.write(), None).await?;
-    let started = Instant::now();
-    demo::load(&database, &Clock::System, scale, |_, _| {}).await?;
-    let took = started.elapsed();
-    database.close().await?;
-    Ok(took)
 }
 
 /// Gives the demo users, once.

@@ -1,6 +1,11 @@
 //! Running `wrk` with the requests of a file.
 
-use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use crate::Failure;
 
@@ -53,6 +58,7 @@ pub fn run(
         .arg(format!("http://{server}"))
         .arg("--")
         .arg(requests)
+        .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("wrk can't be run: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
