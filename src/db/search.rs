@@ -19,7 +19,7 @@ pub(super) const FTS: Table = Table {
 /// While SQLite's index is loaded it gathers more in memory, and merges what it wrote only at the end.
 pub(super) const BEGIN_LOAD: &[&str] = &[
     "INSERT INTO facility_search (facility_search, rank) VALUES ('automerge', 0)",
-    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 33554432)",
+    "INSERT INTO facility_search (facility_search, rank) VALUES ('hashsize', 16777216)",
 ];
 
 /// Merges, and goes back to how FTS5 works by default.

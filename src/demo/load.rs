@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Facilities written at a time.
-const BATCH: usize = 2_000;
+const BATCH: usize = 1_000;
 /// Batches that wait to be written.
 const WAITING: usize = 1;
 

@@ -32,6 +32,8 @@ use crate::{
 };
 
 const SCALE: &str = "0.01";
+/// Enough to be damaged, and verified often.
+const SMALL: &str = "0.002";
 
 fn scale() -> Scale {
     SCALE.parse().unwrap()
@@ -42,8 +44,12 @@ fn clock() -> Clock {
 }
 
 async fn loaded(backend: Backend) -> TestDatabase {
+    loaded_at(backend, scale()).await
+}
+
+async fn loaded_at(backend: Backend, scale: Scale) -> TestDatabase {
     let database = TestDatabase::new(backend).await;
-    demo::load(database.db(), &clock(), scale(), |_, _| ())
+    demo::load(database.db(), &clock(), scale, |_, _| ())
         .await
         .unwrap();
     database
@@ -506,7 +512,7 @@ impl Damage {
 async fn every_kind_of_damage_is_named(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
-    let database = loaded(backend).await;
+    let database = loaded_at(backend, SMALL.parse().unwrap()).await;
     for damage in DAMAGES {
         damage.is_noticed(&database).await;
     }

@@ -1,5 +1,9 @@
 //! Loading by `COPY … FROM STDIN` in its binary format. The tables are truncated first, which lets rows be
-//! written as frozen: nothing is left for a vacuum to do.
+//! written as frozen: nothing is left for a vacuum to do. Rows of each table are gathered and copied some
+//! megabytes at a time: the client library never sets `TCP_NODELAY`, so the end of a `COPY` may wait for an
+//! acknowledgement that the server's side delays by 40 ms.
+
+use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
 use sea_orm::{
@@ -10,7 +14,9 @@ use sea_orm::{
 use super::{Searchable, failed, misfit, not_empty};
 use crate::db::{Column, Database, DbErr, Table, Values, search};
 
-/// So many bytes are sent at once.
+/// So many bytes of a table are gathered before they are copied.
+const COPIED_AT_ONCE: usize = 4 << 20;
+/// So many of them are sent at once.
 const SENT_AT_ONCE: usize = 1 << 18;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
@@ -29,7 +35,13 @@ pub(super) struct Copying {
     tables: Vec<String>,
     /// Those of the tables whose ids may have been written.
     with_ids: Vec<String>,
-    buffer: Vec<u8>,
+    gathered: BTreeMap<&'static str, Gathered>,
+}
+
+/// Rows of a table that wait to be copied.
+struct Gathered {
+    sql: String,
+    bytes: Vec<u8>,
 }
 
 impl Copying {
@@ -62,7 +74,7 @@ impl Copying {
             indexes,
             with_ids: with_ids.map(|table| table.name.to_owned()).collect(),
             tables: names,
-            buffer: Vec::with_capacity(SENT_AT_ONCE * 2),
+            gathered: BTreeMap::new(),
         })
     }
 
@@ -72,7 +84,7 @@ impl Copying {
         rows: impl IntoIterator<Item = Values>,
     ) -> Result<(), DbErr> {
         let rows = rows.into_iter().map(|values| (values, None));
-        self.copy(table, table.column_list(), rows).await
+        self.gather(table, table.column_list(), rows).await
     }
 
     pub(super) async fn write_searchable(
@@ -82,38 +94,31 @@ impl Copying {
     ) -> Result<(), DbErr> {
         let columns = format!("{}, {}", table.column_list(), search::GRAMS);
         let rows = rows.into_iter().map(|row| (row.values, Some(row.grams)));
-        self.copy(table, columns, rows).await
+        self.gather(table, columns, rows).await
     }
 
-    async fn copy(
+    async fn gather(
         &mut self,
         table: &Table,
         columns: String,
         rows: impl Iterator<Item = (Values, Option<Vec<i32>>)>,
     ) -> Result<(), DbErr> {
-        let mut rows = rows.peekable();
-        if rows.peek().is_none() {
-            return Ok(());
-        }
         let frozen = self.tables.iter().any(|name| name == table.name);
         let freeze = if frozen { ", FREEZE" } else { "" };
-        let sql = format!(
-            "COPY {} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})",
-            table.name
-        );
-        let mut copy = self.transaction.copy_in_raw(&sql).await.map_err(failed)?;
-        self.buffer.clear();
-        self.buffer.extend_from_slice(HEADER);
+        let gathered = self.gathered.entry(table.name).or_insert_with(|| Gathered {
+            sql: format!(
+                "COPY {} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})",
+                table.name
+            ),
+            bytes: HEADER.to_vec(),
+        });
         for (values, grams) in rows {
-            put_row(&mut self.buffer, table, &values, grams.as_deref())?;
-            if self.buffer.len() >= SENT_AT_ONCE {
-                copy.send(self.buffer.as_slice()).await.map_err(failed)?;
-                self.buffer.clear();
+            put_row(&mut gathered.bytes, table, &values, grams.as_deref())?;
+            if gathered.bytes.len() >= COPIED_AT_ONCE {
+                gathered.copy(&mut self.transaction).await?;
             }
         }
-        self.buffer.extend_from_slice(&TRAILER);
-        copy.send(self.buffer.as_slice()).await.map_err(failed)?;
-        copy.finish().await.map_err(failed).map(drop)
+        Ok(())
     }
 
     pub(super) async fn run(&mut self, sql: String) -> Result<(), DbErr> {
@@ -121,6 +126,9 @@ impl Copying {
     }
 
     pub(super) async fn finish(mut self) -> Result<(), DbErr> {
+        for mut gathered in std::mem::take(&mut self.gathered).into_values() {
+            gathered.copy(&mut self.transaction).await?;
+        }
         for sql in std::mem::take(&mut self.indexes) {
             self.run(sql).await?;
         }
@@ -133,6 +141,20 @@ impl Copying {
         let list = self.tables.join(", ");
         self.run(format!("ANALYZE {list}")).await?;
         self.transaction.commit().await.map_err(failed)
+    }
+}
+
+impl Gathered {
+    /// Copies what there is, and begins anew.
+    async fn copy(&mut self, connection: &mut PgConnection) -> Result<(), DbErr> {
+        self.bytes.extend_from_slice(&TRAILER);
+        let mut copy = connection.copy_in_raw(&self.sql).await.map_err(failed)?;
+        for some in self.bytes.chunks(SENT_AT_ONCE) {
+            copy.send(some).await.map_err(failed)?;
+        }
+        copy.finish().await.map_err(failed)?;
+        self.bytes.truncate(HEADER.len());
+        Ok(())
     }
 }
 
