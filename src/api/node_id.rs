@@ -5,7 +5,7 @@ use async_graphql::ID;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// A global id, decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId {
     /// The type.
     pub kind: NodeKind,
@@ -14,7 +14,7 @@ pub struct NodeId {
 }
 
 /// Types that can be reached by `node(id:)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NodeKind {
     /// A facility.
     Facility,
@@ -29,7 +29,8 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
-    const ALL: [Self; 5] = [
+    /// All types.
+    pub const ALL: [Self; 5] = [
         Self::Facility,
         Self::Organisation,
         Self::User,

@@ -85,6 +85,7 @@ root_fields! {
     FacilityClose "facilityClose" Mutation,
     FacilityReclassify "facilityReclassify" Mutation,
     FacilityLink "facilityLink" Mutation,
+    FacilityReferenceSet "facilityReferenceSet" Mutation,
     MilestoneRecord "milestoneRecord" Mutation,
     MilestonePlan "milestonePlan" Mutation,
     MilestoneWithdraw "milestoneWithdraw" Mutation,
@@ -131,7 +132,7 @@ impl RootField {
             | Self::FacilitySucceed
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
-            Self::FacilityUpdate => Policy::Needs(Permission::ContactWrite),
+            Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
             Self::FacilityLink => Policy::Needs(Permission::LinkWrite),
             Self::MilestoneRecord
             | Self::MilestonePlan

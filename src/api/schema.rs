@@ -1,6 +1,6 @@
 //! The root of the schema: the queries, mutations and subscriptions of all capabilities, and `node`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
@@ -18,23 +18,20 @@ use crate::{
         AuthService,
         graphql::{
             AuthMutation, AuthQuery, Membership, Organisation, OrganisationNames, ServiceToken,
-            User, organisation_by_id, service_token_by_id, user_by_id,
+            User, organisations_by_id, service_tokens_by_id, users_by_id,
         },
     },
     change::graphql::{ChangeQuery, ChangeSubscription},
-    db::{FacilityId, OrganisationId, UserId},
-    facility::{
-        entity::Condition,
-        graphql::{
-            Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facility,
-        },
+    db::FacilityId,
+    facility::graphql::{
+        Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facilities_by_id,
     },
     figures::graphql::FiguresQuery,
     milestone::graphql::MilestoneMutation,
 };
 
 /// Something with a global id.
-#[derive(Interface)]
+#[derive(Clone, Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Global id."))]
 pub enum Node {
     /// A facility.
@@ -62,7 +59,8 @@ impl NodeQuery {
         context: &Context<'_>,
         #[graphql(desc = "Global id.")] id: ID,
     ) -> ApiResult<Option<Node>> {
-        find(context, &id).await
+        let found = find(context, std::slice::from_ref(&id)).await?;
+        Ok(found.into_iter().flatten().next())
     }
 
     /// The things with these global ids, in their order; null where there is none that you can see.
@@ -77,42 +75,74 @@ impl NodeQuery {
                 format!("ask for at most {MOST_NODES} nodes"),
             ));
         }
-        let mut found = Vec::with_capacity(ids.len());
-        for id in &ids {
-            found.push(find(context, id).await?);
-        }
-        Ok(found)
+        find(context, &ids).await
     }
 }
 
-async fn find(context: &Context<'_>, id: &ID) -> ApiResult<Option<Node>> {
-    let Some(node) = NodeId::decode(id) else {
-        return Ok(None);
-    };
-    let database = &services(context)?.database;
-    let actor = &caller(context)?.actor;
-    match node.kind {
-        NodeKind::Facility => {
-            let condition = Condition::Id(FacilityId(node.id));
-            let selected = Selected::of(&context.look_ahead());
-            let found = facility(database, actor, &condition, selected).await?;
-            Ok(found.map(|facility| Node::Facility(Box::new(facility))))
+/// Reads the things with these ids, a statement for each type among them.
+async fn find(context: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
+    let asked: Vec<Option<NodeId>> = ids.iter().map(NodeId::decode).collect();
+    let mut found: HashMap<NodeId, Node> = HashMap::new();
+    for kind in NodeKind::ALL {
+        let mut rows: Vec<i64> = asked
+            .iter()
+            .flatten()
+            .filter(|node| node.kind == kind)
+            .map(|node| node.id)
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        if !rows.is_empty() {
+            let nodes = find_of(context, kind, &rows).await?;
+            found.extend(
+                nodes
+                    .into_iter()
+                    .map(|(id, node)| (NodeId { kind, id }, node)),
+            );
         }
-        NodeKind::Organisation => {
-            let found = organisation_by_id(context, OrganisationId(node.id)).await?;
-            Ok(found.map(Node::Organisation))
-        }
-        NodeKind::User => {
-            let found = user_by_id(context, UserId(node.id)).await?;
-            Ok(found.map(Node::User))
-        }
-        NodeKind::ServiceToken => {
-            let found = service_token_by_id(context, node.id).await?;
-            Ok(found.map(Node::ServiceToken))
-        }
-        // An event is read in its facility's timeline.
-        NodeKind::Event => Ok(None),
     }
+    Ok(asked
+        .into_iter()
+        .map(|id| id.and_then(|id| found.get(&id).cloned()))
+        .collect())
+}
+
+async fn find_of(
+    context: &Context<'_>,
+    kind: NodeKind,
+    rows: &[i64],
+) -> ApiResult<Vec<(i64, Node)>> {
+    Ok(match kind {
+        NodeKind::Facility => {
+            let actor = &caller(context)?.actor;
+            let ids: Vec<FacilityId> = rows.iter().copied().map(FacilityId).collect();
+            let selected = Selected::of(&context.look_ahead());
+            let database = &services(context)?.database;
+            let found = facilities_by_id(database, actor, &ids, selected).await?;
+            named(
+                found.into_iter().map(|(id, one)| (id.0, Box::new(one))),
+                Node::Facility,
+            )
+        }
+        NodeKind::Organisation => named(
+            organisations_by_id(context, rows).await?,
+            Node::Organisation,
+        ),
+        NodeKind::User => named(users_by_id(context, rows).await?, Node::User),
+        NodeKind::ServiceToken => named(
+            service_tokens_by_id(context, rows).await?,
+            Node::ServiceToken,
+        ),
+        // An event is read in its facility's timeline.
+        NodeKind::Event => Vec::new(),
+    })
+}
+
+fn named<T>(
+    found: impl IntoIterator<Item = (i64, T)>,
+    name: impl Fn(T) -> Node,
+) -> Vec<(i64, Node)> {
+    found.into_iter().map(|(id, one)| (id, name(one))).collect()
 }
 
 /// All queries.

@@ -72,7 +72,7 @@ impl OrganisationKind {
     }
 }
 
-/// What a member may do in the name of the organisation.
+/// What a member may do in the name of the organisation. A later role may do all that an earlier one may.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum,
 )]
@@ -113,7 +113,7 @@ pub enum Permission {
     FacilityRead,
     /// Register, close, reclassify and succeed facilities.
     RegistryWrite,
-    /// Correct a facility's name, address and contacts.
+    /// Correct a facility's name, address and contacts, and keep one's own reference for it.
     ContactWrite,
     /// Engage a vendor or join a chain, or end it.
     LinkWrite,
@@ -352,32 +352,52 @@ impl Grant {
     }
 }
 
-/// The one table of who may do what: `docs/authorization.md` is printed from it.
+/// May a member in this role of an organisation of this kind do this? `docs/authorization.md` is printed from it.
 pub fn allows(kind: OrganisationKind, role: Role, permission: Permission) -> bool {
+    least_role(kind, permission).is_some_and(|least| role >= least)
+}
+
+/// The one table of who may do what: the least role that has a permission. Whatever a kind is not given here, it
+/// may not do.
+fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
     use OrganisationKind as Kind;
-    let writes = role >= Role::Editor && kind != Kind::Auditor;
-    let sees_facilities = kind != Kind::Supplier;
-    match permission {
-        Permission::FacilityRead | Permission::FiguresRead => sees_facilities,
-        Permission::MilestoneWrite => {
-            writes && sees_facilities && !matches!(kind, Kind::RegionalBureau)
-        }
-        Permission::ContactWrite => writes && sees_facilities,
-        Permission::LinkWrite => {
-            writes
-                && matches!(
-                    kind,
-                    Kind::Ministry | Kind::PaymentFund | Kind::Chain | Kind::Facility
-                )
-        }
-        Permission::RegistryWrite => writes && matches!(kind, Kind::Ministry | Kind::PaymentFund),
-        Permission::OrganisationWrite => {
-            role == Role::Admin && matches!(kind, Kind::Ministry | Kind::PaymentFund)
-        }
-        Permission::AccountsHelp => writes && matches!(kind, Kind::Ministry | Kind::PaymentFund),
-        Permission::MembersManage => role == Role::Admin,
-        Permission::DirectoryRead => {
-            matches!(kind, Kind::Ministry | Kind::PaymentFund | Kind::Auditor)
-        }
+    use Permission as May;
+    match kind {
+        Kind::Ministry | Kind::PaymentFund => match permission {
+            May::FacilityRead | May::FiguresRead | May::DirectoryRead => Some(Role::Viewer),
+            May::RegistryWrite
+            | May::ContactWrite
+            | May::LinkWrite
+            | May::MilestoneWrite
+            | May::AccountsHelp => Some(Role::Editor),
+            May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
+        },
+        Kind::Vendor | Kind::SupportContractor => match permission {
+            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::ContactWrite | May::MilestoneWrite => Some(Role::Editor),
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
+        Kind::Chain | Kind::Facility => match permission {
+            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::ContactWrite | May::LinkWrite | May::MilestoneWrite => Some(Role::Editor),
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
+        Kind::RegionalBureau => match permission {
+            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::ContactWrite => Some(Role::Editor),
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
+        Kind::Supplier => match permission {
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
+        Kind::Auditor => match permission {
+            May::FacilityRead | May::FiguresRead | May::DirectoryRead => Some(Role::Viewer),
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
     }
 }

@@ -119,7 +119,7 @@ async fn facilities(database: &Database) -> Result<Table, kaitsu::db::DbErr> {
         "chain",
         "stage",
     ];
-    let dates = Milestone::ALL.map(|milestone| format!("{}_on", word(&milestone).to_lowercase()));
+    let dates = Milestone::ALL.map(|milestone| milestone.column().to_owned());
     let mut table = Table::new(attributes.map(str::to_owned).into_iter().chain(dates));
     pages(database, ALL_FIELDS, async |rows| {
         for row in rows {
@@ -142,6 +142,7 @@ async fn facilities(database: &Database) -> Result<Table, kaitsu::db::DbErr> {
                 word(&row.stage).into(),
             ];
             let dates = row.milestones.unwrap_or_default();
+            let dates = dates.values().iter();
             cells.extend(dates.map(|day| Cell::from(day.map(|day| day.to_string()))));
             table.row(cells);
         }

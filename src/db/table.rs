@@ -111,6 +111,12 @@ impl Table {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        if rows.iter().any(|row| row.len() != self.columns.len()) {
+            return Err(DbErr::Custom(format!(
+                "a row of {} has not as many values as there are columns",
+                self.name
+            )));
+        }
         let arrays = connection.get_database_backend() == DbBackend::Postgres && rows.len() > 1;
         if arrays {
             self.write_arrays(connection, rows, tail).await

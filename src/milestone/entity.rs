@@ -251,7 +251,13 @@ pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Cu
         current.stage().code().into(),
         current.last_milestone_on().into(),
     ];
-    values.extend(current.reached_on.iter().map(|day| Value::from(*day)));
+    values.extend(
+        current
+            .reached_on
+            .values()
+            .iter()
+            .map(|day| Value::from(*day)),
+    );
     values
 }
 

@@ -5,7 +5,7 @@
 
 use chrono::NaiveDate;
 
-use super::{Milestone, Stage, kind::stage_of};
+use super::{Milestone, PerMilestone, Stage, kind::stage_of};
 use crate::{
     db::{EventId, OrganisationId},
     facility::{FacilityKind, Prefecture},
@@ -75,13 +75,12 @@ impl Aspect {
 
     /// The aspect of a stored code.
     pub fn from_code(code: i16) -> Option<Self> {
-        match code {
-            0..=9 => Milestone::from_code(code).map(Self::Milestone),
-            30..=39 => Milestone::from_code(code - 30).map(Self::Plan),
-            _ => Self::SINGLE
-                .into_iter()
-                .find(|aspect| aspect.code() == code),
-        }
+        let milestones = Milestone::ALL.into_iter().map(Self::Milestone);
+        let plans = Milestone::ALL.into_iter().map(Self::Plan);
+        milestones
+            .chain(plans)
+            .chain(Self::SINGLE)
+            .find(|aspect| aspect.code() == code)
     }
 }
 
@@ -231,18 +230,16 @@ pub struct Current {
     pub opened_on: NaiveDate,
     /// The day from which it no longer counts.
     pub closed_on: Option<NaiveDate>,
-    /// Since when each milestone is in effect, by its code.
-    pub reached_on: [Option<NaiveDate>; 10],
-    /// The planned date in force for each milestone, by its code.
-    pub planned_on: [Option<NaiveDate>; 10],
+    /// Since when each milestone is in effect.
+    pub reached_on: PerMilestone<Option<NaiveDate>>,
+    /// The planned date in force for each milestone.
+    pub planned_on: PerMilestone<Option<NaiveDate>>,
 }
 
 impl Current {
     /// Since when a milestone is in effect.
     pub fn reached(&self, milestone: Milestone) -> Option<NaiveDate> {
-        usize::try_from(milestone.code())
-            .ok()
-            .and_then(|index| self.reached_on.get(index).copied().flatten())
+        *self.reached_on.of(milestone)
     }
 
     /// The stage, from the furthest milestone in effect.
@@ -252,7 +249,7 @@ impl Current {
 
     /// The latest day on which a milestone in effect was reached.
     pub fn last_milestone_on(&self) -> Option<NaiveDate> {
-        self.reached_on.iter().copied().flatten().max()
+        self.reached_on.values().iter().copied().flatten().max()
     }
 }
 
@@ -347,9 +344,9 @@ struct Deriving {
     vendor: Option<OrganisationId>,
     chain: Option<OrganisationId>,
     contractor: Option<OrganisationId>,
-    reached_on: [Option<NaiveDate>; 10],
-    planned_on: [Option<NaiveDate>; 10],
-    plan_order: [Option<EventId>; 10],
+    reached_on: PerMilestone<Option<NaiveDate>>,
+    planned_on: PerMilestone<Option<NaiveDate>>,
+    plan_order: PerMilestone<Option<EventId>>,
     periods: Vec<Period>,
 }
 
@@ -395,9 +392,7 @@ impl Deriving {
 
     fn apply_milestone(&mut self, milestone: Milestone, event: &Event) -> Result<(), Violation> {
         self.check_open(event.effective_on)?;
-        let Some(slot) = slot(&mut self.reached_on, milestone) else {
-            return Ok(());
-        };
+        let slot = self.reached_on.of_mut(milestone);
         match (event.action, *slot) {
             (Action::Reached, Some(since)) => Err(Violation::AlreadyReached { milestone, since }),
             (Action::Reached, None) => {
@@ -414,19 +409,15 @@ impl Deriving {
 
     /// Of all plans of a milestone the one recorded last is in force, whatever its date.
     fn apply_plan(&mut self, milestone: Milestone, event: &Event) {
-        let later = slot(&mut self.plan_order, milestone).is_some_and(|order| {
-            let newer = match (*order, event.id) {
-                (_, None) | (None, _) => true,
-                (Some(before), Some(id)) => id > before,
-            };
-            if newer {
-                *order = event.id.or(Some(EventId(i64::MAX)));
-            }
-            newer
-        });
-        if later && let Some(planned) = slot(&mut self.planned_on, milestone) {
+        let order = self.plan_order.of_mut(milestone);
+        let newer = match (*order, event.id) {
+            (_, None) | (None, _) => true,
+            (Some(before), Some(id)) => id > before,
+        };
+        if newer {
+            *order = event.id.or(Some(EventId(i64::MAX)));
             let kept = event.action == Action::Set;
-            *planned = kept.then_some(event.effective_on);
+            *self.planned_on.of_mut(milestone) = kept.then_some(event.effective_on);
         }
     }
 
@@ -441,11 +432,9 @@ impl Deriving {
 
     fn check_nesting(&self, on: NaiveDate) -> Result<(), Violation> {
         let reached = |milestone: Milestone| self.reached(milestone).is_some();
-        for (milestone, needs) in [
-            (Milestone::Ready, Milestone::ReaderApplied),
-            (Milestone::Live, Milestone::Ready),
-        ] {
-            if reached(milestone) && !reached(needs) {
+        for milestone in Milestone::ALL.into_iter().filter(|one| reached(*one)) {
+            // The latest of what it needs is what people know it by.
+            if let Some(&needs) = milestone.needs().iter().rfind(|needs| !reached(**needs)) {
                 return Err(Violation::Nesting {
                     milestone,
                     needs,
@@ -457,9 +446,7 @@ impl Deriving {
     }
 
     fn reached(&self, milestone: Milestone) -> Option<NaiveDate> {
-        usize::try_from(milestone.code())
-            .ok()
-            .and_then(|index| self.reached_on.get(index).copied().flatten())
+        *self.reached_on.of(milestone)
     }
 
     fn level(&self) -> Level {
@@ -534,12 +521,6 @@ impl Deriving {
             current,
         })
     }
-}
-
-fn slot<T>(slots: &mut [T; 10], milestone: Milestone) -> Option<&mut T> {
-    usize::try_from(milestone.code())
-        .ok()
-        .and_then(|index| slots.get_mut(index))
 }
 
 fn organisation(value: i64) -> Option<OrganisationId> {

@@ -59,7 +59,17 @@ impl Milestone {
         Self::Live,
     ];
 
-    /// The number under which the milestone is stored. Stable for ever.
+    /// Where it stands in [`Self::ALL`].
+    #[expect(
+        clippy::as_conversions,
+        reason = "variants are declared in the order of the process"
+    )]
+    pub(super) const fn place(self) -> usize {
+        self as usize
+    }
+
+    /// The number under which the milestone is stored: stable for ever, whatever comes in between. A new one takes
+    /// the next number that is free, below 20.
     pub const fn code(self) -> i16 {
         match self {
             Self::ReaderApplied => 0,
@@ -80,6 +90,38 @@ impl Milestone {
         Self::ALL
             .into_iter()
             .find(|milestone| milestone.code() == code)
+    }
+
+    /// The column of `facility_state` that says since when it is in effect.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::ReaderApplied => "reader_applied_on",
+            Self::VendorOrdered => "vendor_ordered_on",
+            Self::UseApplied => "use_applied_on",
+            Self::CertificateIssued => "certificate_issued_on",
+            Self::ReaderDelivered => "reader_delivered_on",
+            Self::PcProcured => "pc_procured_on",
+            Self::RouterProcured => "router_procured_on",
+            Self::Installed => "installed_on",
+            Self::Ready => "ready_on",
+            Self::Live => "live_on",
+        }
+    }
+
+    /// What it needs on every day: all of these, the earliest first. Nothing else is refused for want of another.
+    pub const fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Ready => &[Self::ReaderApplied],
+            Self::Live => &[Self::ReaderApplied, Self::Ready],
+            Self::ReaderApplied
+            | Self::VendorOrdered
+            | Self::UseApplied
+            | Self::CertificateIssued
+            | Self::ReaderDelivered
+            | Self::PcProcured
+            | Self::RouterProcured
+            | Self::Installed => &[],
+        }
     }
 
     /// The name that Japanese users read.
@@ -214,24 +256,51 @@ mod tests {
         stage_of(|milestone| reached.contains(&milestone))
     }
 
+    /// Stored numbers never change: a new milestone adds a line.
     #[test]
-    fn codes_are_0_to_9_and_0_to_6_and_lead_back() {
-        for (place, milestone) in (0..).zip(Milestone::ALL) {
+    fn milestones_keep_the_numbers_under_which_they_are_stored() {
+        let stored = [
+            (Milestone::ReaderApplied, 0),
+            (Milestone::VendorOrdered, 1),
+            (Milestone::UseApplied, 2),
+            (Milestone::CertificateIssued, 3),
+            (Milestone::ReaderDelivered, 4),
+            (Milestone::PcProcured, 5),
+            (Milestone::RouterProcured, 6),
+            (Milestone::Installed, 7),
+            (Milestone::Ready, 8),
+            (Milestone::Live, 9),
+        ];
+        assert_eq!(stored.len(), Milestone::ALL.len());
+        for (milestone, code) in stored {
             assert_eq!(
-                (milestone.code(), Milestone::from_code(place)),
-                (place, Some(milestone))
+                (milestone.code(), Milestone::from_code(code)),
+                (code, Some(milestone))
             );
         }
+        assert_eq!(Milestone::from_code(-1), None);
+    }
+
+    #[test]
+    fn stages_are_numbered_in_their_order_which_lists_are_sorted_by() {
         for (place, stage) in (0..).zip(Stage::ALL) {
             assert_eq!(
                 (stage.code(), Stage::from_code(place)),
                 (place, Some(stage))
             );
         }
-        assert_eq!(
-            (Milestone::from_code(10), Stage::from_code(7)),
-            (None, None)
-        );
+        assert_eq!(Stage::from_code(7), None);
+    }
+
+    #[test]
+    fn what_a_milestone_needs_comes_before_it_and_holds_what_that_needs() {
+        for milestone in Milestone::ALL {
+            let needs = milestone.needs();
+            assert!(needs.iter().all(|needed| *needed < milestone));
+            for needed in needs {
+                assert!(needed.needs().iter().all(|one| needs.contains(one)));
+            }
+        }
     }
 
     #[test]

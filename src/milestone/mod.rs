@@ -6,11 +6,13 @@ pub mod entity;
 pub mod graphql;
 pub mod history;
 pub mod kind;
+mod per_milestone;
 mod problem;
 mod replay;
 pub mod service;
 
 pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
+pub use per_milestone::PerMilestone;
 pub use problem::Problem;
 pub use replay::{KnownPeriod, Replay};

@@ -13,7 +13,7 @@ use crate::{
     facility::{entity::FACILITY, text},
     figures::entity::{KNOWN_PERIOD, known_period_values},
     milestone::{
-        Action, Current, Event, Milestone, Replay,
+        Action, Current, Event, Replay,
         entity::{FACILITY_STATE, MILESTONE_PLAN, state_values},
     },
 };
@@ -238,8 +238,9 @@ impl Subject<'_> {
 }
 
 fn plan_rows(id: FacilityId, current: &Current) -> Vec<Values> {
-    let planned = Milestone::ALL.into_iter().zip(current.planned_on);
-    planned
+    current
+        .planned_on
+        .iter()
         .filter_map(|(milestone, day)| {
             day.map(|day| vec![id.0.into(), milestone.code().into(), day.into()])
         })

@@ -1,14 +1,16 @@
 //! Figures: exact after every commit, the same before and after folding, reproducible as known.
 
+use async_graphql::ID;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use kaitsu::{
+    api::{NodeId, node_id::NodeKind},
     auth::{Actor, OrganisationKind, Role},
     change::Known,
-    db::Backend,
-    facility::{FeeTable, InstitutionCode, Prefecture},
+    db::{Backend, OrganisationId},
+    facility::{FacilityKind, FeeTable, InstitutionCode, Prefecture},
     figures::{
         entity::rows::Filter,
-        service::{Answer, Dimension, Question, ask},
+        service::{Answer, Dimension, Question, ask, ask_on_days},
     },
 };
 use rstest::rstest;
@@ -125,6 +127,57 @@ async fn compare(api: &Api, known: Known) {
                 "{as_of} {dimensions:?} {known:?}"
             );
         }
+    }
+}
+
+/// Compares series of the nation, of one vendor, and of a chain that is counted from rows.
+async fn compare_all_series(chaos: &Chaos, known: Known) {
+    let filter = |place: usize| {
+        let (_, id) = &chaos.organisations[place];
+        let row = NodeId::row_of(&ID(id.clone()), NodeKind::Organisation).unwrap();
+        vec![Some(OrganisationId(row))]
+    };
+    let nation = Filter::default();
+    let pharmacies = Filter {
+        kinds: vec![FacilityKind::Pharmacy],
+        ..Filter::default()
+    };
+    let vendor = Filter {
+        vendors: filter(0),
+        ..Filter::default()
+    };
+    let both = Filter {
+        vendors: filter(0),
+        chains: filter(2),
+        ..Filter::default()
+    };
+    for filter in [nation, pharmacies, vendor, both] {
+        compare_series(&chaos.api, &Actor::system(), known, &filter).await;
+    }
+}
+
+/// Compares a series, whatever it is read from, with the same days one by one.
+async fn compare_series(api: &Api, actor: &Actor, known: Known, filter: &Filter) {
+    let days: Vec<NaiveDate> = [
+        "2019-01-01",
+        "2020-06-15",
+        "2020-09-09",
+        "2021-06-15",
+        "2030-01-01",
+    ]
+    .map(|day| day.parse().unwrap())
+    .into();
+    let database = &api.services.database;
+    let mut question = question("2021-12-19", known, &[]);
+    question.filter = filter.clone();
+    let series = ask_on_days(database, actor, &question, &days)
+        .await
+        .unwrap();
+    for (as_of, counts) in days.into_iter().zip(series) {
+        question.as_of = as_of;
+        let answer = ask(database, actor, &question).await.unwrap();
+        let alone = answer.into_values().next().unwrap_or_default();
+        assert_eq!(counts, alone, "{as_of} {known:?} {filter:?}");
     }
 }
 
@@ -274,6 +327,7 @@ async fn totals_equal_a_recount_after_any_writes_folds_and_corrections(
             chaos.step().await;
         }
         compare(&chaos.api, Known::Now).await;
+        compare_all_series(&chaos, Known::Now).await;
         if round % 2 == 1 {
             chaos.api.settle_and_fold().await;
             compare(&chaos.api, Known::Now).await;
@@ -293,6 +347,7 @@ async fn totals_equal_a_recount_after_any_writes_folds_and_corrections(
             .await
             .unwrap();
         compare(&chaos.api, known).await;
+        compare_all_series(&chaos, known).await;
     }
     let asked = question(
         "2021-12-19",

@@ -25,6 +25,7 @@ mod load;
 mod mail;
 mod migrations;
 mod pipeline;
+mod reference;
 mod seed;
 mod server;
 mod support;

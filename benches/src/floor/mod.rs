@@ -72,6 +72,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
             .route("/page/{after}", web::get().to(reads::page))
             .route("/search", web::post().to(reads::search))
             .route("/figures", web::post().to(figures::answer))
+            .route("/milestone", web::post().to(writes::record))
     })
     .workers(settings.workers)
     .bind(settings.listen)?

@@ -194,19 +194,40 @@ pub async fn user_visible_to(
         format!("SELECT {USER_COLUMNS} FROM user_account u WHERE u.id = $1"),
         [user.into()],
     );
-    if !sees_directory(actor) {
-        query.push(" AND (u.id = ");
-        query.bind(actor.user());
-        query.push(" OR EXISTS (SELECT 1 FROM membership m WHERE m.user_id = u.id AND ");
-        push_own_organisations(&mut query, actor, "m.organisation_id");
-        query.push("))");
-    }
+    push_user_sight(&mut query, actor);
     query
         .one(connection)
         .await?
         .as_ref()
         .map(|row| read_user(&mut Row::new(row)))
         .transpose()
+}
+
+/// Those of some users whom the actor may see, in no order.
+pub async fn users_visible_to(
+    database: &Database,
+    actor: &Actor,
+    users: &[UserId],
+) -> Result<Vec<User>, DbErr> {
+    let mut query = Query::new(format!(
+        "SELECT {USER_COLUMNS} FROM user_account u WHERE u.id"
+    ));
+    query.bind_ids(database.backend(), users.iter().map(|user| user.0));
+    push_user_sight(&mut query, actor);
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| read_user(&mut Row::new(row)))
+        .collect()
+}
+
+fn push_user_sight(query: &mut Query, actor: &Actor) {
+    if !sees_directory(actor) {
+        query.push(" AND (u.id = ");
+        query.bind(actor.user());
+        query.push(" OR EXISTS (SELECT 1 FROM membership m WHERE m.user_id = u.id AND ");
+        push_own_organisations(query, actor, "m.organisation_id");
+        query.push("))");
+    }
 }
 
 /// Sees the users and organisations beyond one's own.
@@ -236,11 +257,32 @@ pub async fn organisation_visible_to(
         format!("SELECT {ORGANISATION_COLUMNS} FROM organisation o WHERE o.id = $1"),
         [organisation.into()],
     );
+    push_organisation_sight(&mut query, actor);
+    one_organisation(connection, query).await
+}
+
+/// Those of some organisations that the actor may see with their members, in no order.
+pub async fn organisations_visible_to(
+    database: &Database,
+    actor: &Actor,
+    organisations: &[OrganisationId],
+) -> Result<Vec<Organisation>, DbErr> {
+    let mut query = Query::new(format!(
+        "SELECT {ORGANISATION_COLUMNS} FROM organisation o WHERE o.id"
+    ));
+    query.bind_ids(database.backend(), organisations.iter().map(|one| one.0));
+    push_organisation_sight(&mut query, actor);
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| read_organisation(&mut Row::new(row)))
+        .collect()
+}
+
+fn push_organisation_sight(query: &mut Query, actor: &Actor) {
     if !sees_directory(actor) {
         query.push(" AND ");
-        push_own_organisations(&mut query, actor, "o.id");
+        push_own_organisations(query, actor, "o.id");
     }
-    one_organisation(connection, query).await
 }
 
 /// The organisation of a facility's own account, for those who hold its letter.

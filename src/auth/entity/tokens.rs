@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use super::{members::IdPage, role_of};
 use crate::{
     auth::{Actor, Permission, Role, secret::SecretHash},
-    db::{OrganisationId, Query, Row, UserId},
+    db::{Database, OrganisationId, Query, Row, UserId},
 };
 
 /// A service token without its secret.
@@ -79,6 +79,22 @@ pub async fn token_managed_by(
     .map(read)
     .transpose()?;
     Ok(token.filter(|token| actor.may_in(token.organisation, Permission::MembersManage)))
+}
+
+/// Those of some service tokens that the actor manages, in no order.
+pub async fn some_tokens_managed_by(
+    database: &Database,
+    actor: &Actor,
+    ids: &[i64],
+) -> Result<Vec<ServiceToken>, DbErr> {
+    let mut query = Query::new(format!("SELECT {COLUMNS} FROM service_token WHERE id"));
+    query.bind_ids(database.backend(), ids.iter().copied());
+    let rows = query.all(database.read()).await?;
+    let tokens: Vec<ServiceToken> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(tokens
+        .into_iter()
+        .filter(|token| actor.may_in(token.organisation, Permission::MembersManage))
+        .collect())
 }
 
 /// A page of an organisation's service tokens; none if the actor doesn't manage them.

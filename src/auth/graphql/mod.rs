@@ -18,7 +18,7 @@ mod types;
 use async_graphql::MergedObject;
 
 pub use names::OrganisationNames;
-pub use query::{AuthQuery, organisation_by_id, service_token_by_id, user_by_id};
+pub use query::{AuthQuery, organisations_by_id, service_tokens_by_id, users_by_id};
 pub use types::{Membership, Organisation, ServiceToken, User, Viewer};
 
 /// Mutations of the accounts.

@@ -1,5 +1,7 @@
 //! Queries over the accounts, and what `node` finds here.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, ID, Object};
 
 use super::{
@@ -48,16 +50,12 @@ pub async fn organisation_by_id(
     context: &Context<'_>,
     id: OrganisationId,
 ) -> ApiResult<Option<Organisation>> {
-    let request = Request::of(context)?;
-    let found = request.auth.organisation(request.actor, id).await?;
-    Ok(found.map(Organisation::from))
+    Ok(organisations_by_id(context, &[id.0]).await?.remove(&id.0))
 }
 
 /// A user within sight.
 pub async fn user_by_id(context: &Context<'_>, id: UserId) -> ApiResult<Option<User>> {
-    let request = Request::of(context)?;
-    let found = request.auth.user(request.actor, id).await?;
-    Ok(found.map(User::from))
+    Ok(users_by_id(context, &[id.0]).await?.remove(&id.0))
 }
 
 /// A service token that the caller manages.
@@ -65,7 +63,43 @@ pub async fn service_token_by_id(
     context: &Context<'_>,
     id: i64,
 ) -> ApiResult<Option<ServiceToken>> {
+    Ok(service_tokens_by_id(context, &[id]).await?.remove(&id))
+}
+
+/// Those of some organisations that are within sight, by their rows.
+pub async fn organisations_by_id(
+    context: &Context<'_>,
+    ids: &[i64],
+) -> ApiResult<HashMap<i64, Organisation>> {
     let request = Request::of(context)?;
-    let found = request.auth.service_token(request.actor, id).await?;
-    Ok(found.map(ServiceToken::from))
+    let ids: Vec<OrganisationId> = ids.iter().copied().map(OrganisationId).collect();
+    let found = request.auth.organisations(request.actor, &ids).await?;
+    Ok(found
+        .into_iter()
+        .map(|organisation| (organisation.id.0, organisation.into()))
+        .collect())
+}
+
+/// Those of some users who are within sight, by their rows.
+pub async fn users_by_id(context: &Context<'_>, ids: &[i64]) -> ApiResult<HashMap<i64, User>> {
+    let request = Request::of(context)?;
+    let ids: Vec<UserId> = ids.iter().copied().map(UserId).collect();
+    let found = request.auth.users(request.actor, &ids).await?;
+    Ok(found
+        .into_iter()
+        .map(|user| (user.id.0, user.into()))
+        .collect())
+}
+
+/// Those of some service tokens that the caller manages, by their rows.
+pub async fn service_tokens_by_id(
+    context: &Context<'_>,
+    ids: &[i64],
+) -> ApiResult<HashMap<i64, ServiceToken>> {
+    let request = Request::of(context)?;
+    let found = request.auth.some_service_tokens(request.actor, ids).await?;
+    Ok(found
+        .into_iter()
+        .map(|token| (token.id, token.into()))
+        .collect())
 }

@@ -43,13 +43,18 @@ impl AuthService {
         accounts::user_visible_to(self.db.read(), actor, user).await
     }
 
-    /// An organisation within sight.
-    pub async fn organisation(
+    /// Those of some users who are within sight.
+    pub async fn users(&self, actor: &Actor, users: &[UserId]) -> Result<Vec<User>, DbErr> {
+        accounts::users_visible_to(&self.db, actor, users).await
+    }
+
+    /// Those of some organisations that are within sight.
+    pub async fn organisations(
         &self,
         actor: &Actor,
-        organisation: OrganisationId,
-    ) -> Result<Option<Organisation>, DbErr> {
-        accounts::organisation_visible_to(self.db.read(), actor, organisation).await
+        organisations: &[OrganisationId],
+    ) -> Result<Vec<Organisation>, DbErr> {
+        accounts::organisations_visible_to(&self.db, actor, organisations).await
     }
 
     /// A membership within sight.
@@ -72,13 +77,13 @@ impl AuthService {
         members::members_visible_to(self.db.read(), actor, organisation, page).await
     }
 
-    /// A service token that the actor manages.
-    pub async fn service_token(
+    /// Those of some service tokens that the actor manages.
+    pub async fn some_service_tokens(
         &self,
         actor: &Actor,
-        token: i64,
-    ) -> Result<Option<ServiceToken>, DbErr> {
-        tokens::token_managed_by(self.db.read(), actor, token).await
+        tokens: &[i64],
+    ) -> Result<Vec<ServiceToken>, DbErr> {
+        tokens::some_tokens_managed_by(&self.db, actor, tokens).await
     }
 
     /// A page of an organisation's service tokens; none if the actor doesn't manage them.

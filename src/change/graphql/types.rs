@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     api::{ApiError, ApiResult, NodeId, node_id::NodeKind, page::Fingerprint},
     app::Services,
-    auth::{Actor, Permission},
+    auth::Actor,
     change::{
         Source,
         feed::{self, Entry, EventsOfEntry, Position, Start},
@@ -186,8 +186,7 @@ pub async fn load(
             let mut ids: Vec<FacilityId> = within.iter().map(|(_, facility)| *facility).collect();
             ids.sort_unstable();
             ids.dedup();
-            let scope = actor.scope(Permission::FacilityRead);
-            facilities_by_id(database, &scope, &ids, selected).await?
+            facilities_by_id(database, actor, &ids, selected).await?
         }
         None => std::collections::HashMap::new(),
     };

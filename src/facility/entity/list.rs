@@ -12,7 +12,7 @@ use crate::{
         FacilityKind, Prefecture,
         columns::{read_kind, read_prefecture},
     },
-    milestone::{Milestone, Stage, entity::read_stage},
+    milestone::{Milestone, PerMilestone, Stage, entity::read_stage},
 };
 
 /// What a query wants of each facility beyond what every row has.
@@ -58,7 +58,7 @@ pub struct FacilityRow {
     /// Postal code, address, telephone and mail, if asked for.
     pub contacts: Option<(String, String, String, Option<String>)>,
     /// Since when each milestone is in effect, if asked for.
-    pub milestones: Option<[Option<NaiveDate>; 10]>,
+    pub milestones: Option<PerMilestone<Option<NaiveDate>>>,
     /// The vendor it engages, if asked for.
     pub vendor: Option<OrganisationName>,
     /// The chain it belongs to, if asked for.
@@ -323,11 +323,9 @@ fn push_select(query: &mut Query, fields: Fields) {
         query.push(", f.postal_code, f.address, f.phone, f.email");
     }
     if fields.milestones {
-        query.push(
-            ", s.reader_applied_on, s.vendor_ordered_on, s.use_applied_on, s.certificate_issued_on, \
-             s.reader_delivered_on, s.pc_procured_on, s.router_procured_on, s.installed_on, s.ready_on, \
-             s.live_on",
-        );
+        for milestone in Milestone::ALL {
+            query.push(", s.").push(milestone.column());
+        }
     }
     if fields.vendor {
         query.push(", v.id, v.name");
@@ -441,11 +439,7 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
         facility.contacts = Some((row.take()?, row.take()?, row.take()?, row.take()?));
     }
     if fields.milestones {
-        let mut dates = [None; 10];
-        for date in &mut dates {
-            *date = row.take()?;
-        }
-        facility.milestones = Some(dates);
+        facility.milestones = Some(PerMilestone::try_new(|_| row.take())?);
     }
     if fields.vendor {
         facility.vendor = read_name(row)?;

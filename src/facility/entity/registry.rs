@@ -303,6 +303,26 @@ pub async fn find_by_references(
         .collect()
 }
 
+/// An organisation's own references for facilities.
+pub async fn references_of(
+    database: &Database,
+    organisation: OrganisationId,
+    facilities: &[FacilityId],
+) -> Result<HashMap<FacilityId, String>, DbErr> {
+    let mut query = Query::new(
+        "SELECT facility_id, reference FROM facility_reference WHERE organisation_id = ",
+    );
+    query.bind(organisation.0).push(" AND facility_id");
+    query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, row.take()?))
+        })
+        .collect()
+}
+
 /// Appends "is found by this folded text": candidates from the index, checked against the text.
 pub fn push_search(query: &mut Query, backend: Backend, folded: &str) {
     search::push_match(query, backend, "f", &text::grams(folded));

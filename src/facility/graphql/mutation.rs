@@ -13,10 +13,11 @@ use crate::{
         context::{caller, services, writer},
     },
     auth::OrganisationKind,
+    db::FacilityId,
     facility::{
         FacilityKind,
         entity::Contacts,
-        service::{Amendment, ContactsPatch, Registration, amend, register},
+        service::{Amendment, ContactsPatch, Registration, amend, register, set_reference},
     },
 };
 
@@ -179,6 +180,22 @@ pub struct FacilityLinkInput {
     on: Date,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// What your organisation's own systems call a facility.
+#[derive(Debug, InputObject)]
+pub struct FacilityReferenceSetInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// Your organisation's own reference, 1 to 100 characters; null removes it.
+    reference: Option<String>,
     /// Under which a repeated request has one effect.
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
@@ -370,6 +387,36 @@ impl FacilityMutation {
         )
         .await
     }
+
+    /// Sets what your organisation's own systems call a facility. Nobody else sees it, and the facility's version
+    /// stays.
+    async fn facility_reference_set(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The reference.")] input: FacilityReferenceSetInput,
+    ) -> ApiResult<FacilityPayload> {
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let request = (&input.facility, &input.reference);
+        let writer = writer(context, "facilityReferenceSet", &options, &request)?;
+        let facility = resolve_one(context, &input.facility).await?;
+        let outcome = set_reference(&writer, facility, input.reference.as_deref()).await?;
+        services(context)?.written.notify_one();
+        facility_payload(context, outcome).await
+    }
+}
+
+async fn resolve_one(
+    context: &Context<'_>,
+    facility: &FacilityReference,
+) -> ApiResult<Option<FacilityId>> {
+    let database = &services(context)?.database;
+    let actor = &caller(context)?.actor;
+    let found = resolve(database, actor, std::slice::from_ref(facility)).await?;
+    Ok(found.into_iter().flatten().next())
 }
 
 async fn run(
@@ -382,11 +429,8 @@ async fn run(
 ) -> ApiResult<FacilityPayload> {
     let request = (&facility, expected_version, &amendment);
     let writer = writer(context, operation, &options, &request)?;
-    let services = services(context)?;
-    let actor = &caller(context)?.actor;
-    let found = resolve(&services.database, actor, std::slice::from_ref(&facility)).await?;
-    let facility = found.into_iter().flatten().next();
+    let facility = resolve_one(context, &facility).await?;
     let outcome = amend(&writer, facility, expected_version, &amendment).await?;
-    services.written.notify_one();
+    services(context)?.written.notify_one();
     facility_payload(context, outcome).await
 }

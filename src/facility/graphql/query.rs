@@ -34,15 +34,12 @@ const COUNTED_UP_TO: i64 = 10_000;
 #[derive(Clone, Debug, OneofObject, serde::Serialize)]
 pub enum FacilityReference {
     /// Global id.
-    Id(IdText),
+    Id(ID),
     /// Institution code, past or present; full-width digits are read too.
     Code(String),
     /// Your organisation's own reference.
     Reference(String),
 }
-
-/// A global id, in a form that can be fingerprinted.
-pub type IdText = String;
 
 /// Which facilities a list holds. All conditions must hold; in a list of values, any.
 #[derive(Clone, Debug, Default, InputObject)]
@@ -204,7 +201,8 @@ async fn page(
     arguments: &PageArguments,
 ) -> ApiResult<FacilityConnection> {
     let database = &services(context)?.database;
-    let scope = caller(context)?.actor.scope(Permission::FacilityRead);
+    let actor = &caller(context)?.actor;
+    let scope = actor.scope(Permission::FacilityRead);
     let fingerprint = Fingerprint::of(list);
     let page = arguments.check(&fingerprint)?;
     let cursor = page.from.as_deref().map(read_cursor).transpose()?;
@@ -251,7 +249,7 @@ async fn page(
             fingerprint.cursor(&[sort, &row.id.to_string()])
         })
         .collect();
-    let facilities = selected.complete(database, rows).await?;
+    let facilities = selected.complete(database, actor, rows).await?;
     connection.edges = cursors
         .into_iter()
         .zip(facilities)
@@ -398,9 +396,7 @@ pub async fn resolve(
     Ok(references
         .iter()
         .map(|reference| match reference {
-            FacilityReference::Id(id) => {
-                NodeId::row_of(&ID(id.clone()), NodeKind::Facility).map(FacilityId)
-            }
+            FacilityReference::Id(id) => NodeId::row_of(id, NodeKind::Facility).map(FacilityId),
             FacilityReference::Code(code) => InstitutionCode::parse(code)
                 .ok()
                 .and_then(|code| by_code.get(&code))

@@ -13,7 +13,7 @@ use crate::{
         context::{caller, services},
         node_id::NodeKind,
     },
-    auth::{Actor, Identity, OrganisationName, Permission, Scope},
+    auth::{Actor, Identity, OrganisationName, Permission},
     change::Source,
     db::{Database, DbErr, FacilityId},
     facility::{
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Facility {
     row: FacilityRow,
+    reference: Option<String>,
     planned: Vec<(Milestone, chrono::NaiveDate)>,
     timeline: Vec<TimelineRow>,
 }
@@ -223,6 +224,11 @@ impl Facility {
         self.row.version
     }
 
+    /// What your organisation's own systems call it; null if you set none.
+    async fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
     /// The vendor (システム事業者) it engages today.
     async fn vendor(&self) -> Option<OrganisationSummary> {
         self.row.vendor.as_ref().map(summary)
@@ -236,9 +242,8 @@ impl Facility {
     /// The ten milestones, in order.
     async fn milestones(&self) -> Vec<MilestoneStatus> {
         let reached = self.row.milestones.unwrap_or_default();
-        Milestone::ALL
-            .into_iter()
-            .zip(reached)
+        reached
+            .iter()
             .map(|(milestone, reached_on)| MilestoneStatus {
                 milestone,
                 reached_on: reached_on.map(Date),
@@ -316,6 +321,7 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
 pub struct Selected {
     /// Columns of its own row.
     pub fields: Fields,
+    reference: bool,
     planned: bool,
     timeline: bool,
 }
@@ -333,6 +339,7 @@ impl Selected {
                 "postalCode" | "address" | "phone" | "email" => selected.fields.contacts = true,
                 "vendor" => selected.fields.vendor = true,
                 "chain" => selected.fields.chain = true,
+                "reference" => selected.reference = true,
                 "timeline" => selected.timeline = true,
                 "milestones" => {
                     selected.fields.milestones = true;
@@ -350,6 +357,7 @@ impl Selected {
         self.fields.milestones |= other.fields.milestones;
         self.fields.vendor |= other.fields.vendor;
         self.fields.chain |= other.fields.chain;
+        self.reference |= other.reference;
         self.planned |= other.planned;
         self.timeline |= other.timeline;
     }
@@ -363,9 +371,16 @@ impl Selected {
     pub async fn complete(
         self,
         database: &Database,
+        actor: &Actor,
         rows: Vec<FacilityRow>,
     ) -> Result<Vec<Facility>, DbErr> {
         let ids: Vec<FacilityId> = rows.iter().map(|row| row.id).collect();
+        let mut references = match actor.acting_for(Permission::FacilityRead) {
+            Some(organisation) if self.reference => {
+                entity::references_of(database, organisation, &ids).await?
+            }
+            _ => HashMap::new(),
+        };
         let mut planned = if self.planned {
             plans(database, &ids).await?
         } else {
@@ -379,6 +394,7 @@ impl Selected {
         Ok(rows
             .into_iter()
             .map(|row| Facility {
+                reference: references.remove(&row.id),
                 planned: planned.remove(&row.id).unwrap_or_default(),
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
@@ -397,7 +413,7 @@ pub async fn facility(
     let scope = actor.scope(Permission::FacilityRead);
     let row = entity::find(database.read(), &scope, condition, selected.fields).await?;
     let facilities = selected
-        .complete(database, row.into_iter().collect())
+        .complete(database, actor, row.into_iter().collect())
         .await?;
     Ok(facilities.into_iter().next())
 }
@@ -405,12 +421,13 @@ pub async fn facility(
 /// The facilities with these ids that the caller can see.
 pub async fn facilities_by_id(
     database: &Database,
-    scope: &Scope,
+    actor: &Actor,
     ids: &[FacilityId],
     selected: Selected,
 ) -> Result<HashMap<FacilityId, Facility>, DbErr> {
-    let rows = entity::find_all(database, scope, ids, selected.fields).await?;
-    let facilities = selected.complete(database, rows).await?;
+    let scope = actor.scope(Permission::FacilityRead);
+    let rows = entity::find_all(database, &scope, ids, selected.fields).await?;
+    let facilities = selected.complete(database, actor, rows).await?;
     Ok(facilities
         .into_iter()
         .map(|facility| (facility.row.id, facility))

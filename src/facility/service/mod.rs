@@ -2,7 +2,9 @@
 //! figures depend on becomes an event in the facility's history.
 
 mod amend;
+mod reference;
 mod register;
 
 pub use amend::{Amendment, ContactsPatch, amend};
+pub use reference::set_reference;
 pub use register::{Registration, register};

@@ -44,12 +44,17 @@ impl Filter {
 
 /// Appends the tables and conditions of "the periods of a day, as known": `p` is the period.
 fn push_periods(query: &mut Query, as_of: NaiveDate, known: Known) {
+    push_periods_between(query, as_of, as_of, known);
+}
+
+/// Appends the tables and conditions of "the periods of any of these days, both included, as known".
+fn push_periods_between(query: &mut Query, first: NaiveDate, last: NaiveDate, known: Known) {
     query.push(" FROM facility_period p");
     if let Known::UpTo { .. } = known {
         query.push(" JOIN change a ON a.id = p.added_by LEFT JOIN change r ON r.id = p.removed_by");
     }
-    query.push(" WHERE p.effective_from <= ").bind(as_of);
-    query.push(" AND p.effective_until > ").bind(as_of);
+    query.push(" WHERE p.effective_from <= ").bind(last);
+    query.push(" AND p.effective_until > ").bind(first);
     match known {
         Known::Now => {
             query.push(" AND p.removed_by IS NULL");
@@ -153,6 +158,50 @@ pub async fn count(
         *cells.entry(cell).or_default() += level.counts().times(facilities);
     }
     Ok(cells)
+}
+
+/// Counts facilities from their periods on each of some days, which are in order, in one statement: what begins
+/// and what ends on each day between them, summed up.
+pub async fn count_on_days(
+    connection: &impl ConnectionTrait,
+    days: &[NaiveDate],
+    known: Known,
+    filter: &Filter,
+    scope: &Scope,
+) -> Result<Vec<Counts>, DbErr> {
+    let (Some(&first), Some(&last)) = (days.first(), days.last()) else {
+        return Ok(Vec::new());
+    };
+    let mut query = Query::new("WITH period AS (SELECT CASE WHEN p.effective_from < ");
+    query.bind(first).push(" THEN ").bind(first);
+    query.push(" ELSE p.effective_from END AS begins, p.effective_until AS ends, p.level");
+    push_periods_between(&mut query, first, last, known);
+    push_conditions(&mut query, filter, scope);
+    query.push(
+        "), step AS (SELECT begins AS day, level, 1 AS facilities FROM period \
+         UNION ALL SELECT ends, level, -1 FROM period WHERE ends <= ",
+    );
+    query.bind(last);
+    query.push(") SELECT day, level, sum(facilities) FROM step GROUP BY day, level ORDER BY day");
+    let mut steps = Vec::new();
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let day: NaiveDate = row.take()?;
+        let level = read_level(&mut row)?;
+        let facilities: i64 = row.take()?;
+        steps.push((day, level.counts().times(facilities)));
+    }
+    let mut steps = steps.into_iter().peekable();
+    let mut counts = Counts::ZERO;
+    Ok(days
+        .iter()
+        .map(|day| {
+            while let Some((_, step)) = steps.next_if(|(begins, _)| begins <= day) {
+                counts += step;
+            }
+            counts
+        })
+        .collect())
 }
 
 /// A page of the facilities behind a count: those at a level or further, in the order of their ids.

@@ -13,6 +13,11 @@ use crate::{
 
 /// The changes that are committed and not folded yet, and what they add up to a day.
 const UNFOLDED: &str = "FROM change c JOIN figure_delta d ON d.change_id = c.id";
+/// A change that no total contains has either of these.
+const NOT_FOLDED: [&str; 2] = [
+    "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
+    "c.seq IS NULL",
+];
 /// The columns of a delta in a row that is a folded total, of the types that PostgreSQL insists on.
 const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
                         CAST(0 AS BIGINT), 0, 0, 0, 0";
@@ -38,10 +43,7 @@ pub async fn grid(
             as_of.into(),
         ],
     );
-    for unfolded in [
-        "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
-        "c.seq IS NULL",
-    ] {
+    for unfolded in NOT_FOLDED {
         query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
         query
             .push(" ")
@@ -113,10 +115,7 @@ async fn grids_by(
         ),
         [level.into(), start.into(), ANY.into(), as_of.into()],
     );
-    for unfolded in [
-        "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
-        "c.seq IS NULL",
-    ] {
+    for unfolded in NOT_FOLDED {
         query.push(" UNION ALL SELECT d.").push(member);
         query.push(", NULL, ").push(DELTA_COLUMNS).push(" ");
         query.push(UNFOLDED).push(" WHERE ").push(unfolded);
@@ -152,42 +151,125 @@ impl Member {
     }
 }
 
-/// The nation's counts as of a day, from the changes up to a number: whole years, months and days of
-/// known time from their blocks, and the rest of the last day change by change.
-pub async fn nation_known(database: &Database, as_of: NaiveDate, seq: i64) -> Result<Grid, DbErr> {
-    let (backend, connection) = (database.backend(), database.read());
-    let mut grid = Grid::default();
-    let Some((first, last)) = settled_days(connection, seq).await? else {
-        return Ok(grid);
+/// Which totals hold a series, and which changes count beside them.
+struct Pieces {
+    series: Series,
+    /// The blocks whose totals are added up.
+    blocks: Vec<Block>,
+    /// `None`: whatever is not folded. Otherwise the changes up to this number that were numbered from this
+    /// instant on, or are not folded.
+    beside: Option<(i64, DateTime<Utc>)>,
+}
+
+/// The counts of a series on each of some days, with everything that is committed.
+pub async fn grids(
+    database: &Database,
+    series: &Series,
+    days: &[NaiveDate],
+) -> Result<Vec<Grid>, DbErr> {
+    let pieces = Pieces {
+        series: *series,
+        blocks: vec![series.block],
+        beside: None,
     };
-    let day_begins = day_begins(last);
-    let keys: Vec<(i64, NaiveDate)> = Block::before(first, last)
-        .into_iter()
+    sum(database, &pieces, days).await
+}
+
+/// The nation's counts on each of some days, from the changes up to a number: whole years, months and days of
+/// known time from their blocks, and the rest of the last day change by change.
+pub async fn nation_known(
+    database: &Database,
+    days: &[NaiveDate],
+    seq: i64,
+) -> Result<Vec<Grid>, DbErr> {
+    let Some((first, last)) = settled_days(database.read(), seq).await? else {
+        return Ok(vec![Grid::default(); days.len()]);
+    };
+    let pieces = Pieces {
+        series: Series::NATION,
+        blocks: Block::before(first, last),
+        beside: Some((seq, day_begins(last))),
+    };
+    sum(database, &pieces, days).await
+}
+
+/// Adds pieces up, in one statement and so in one snapshot.
+async fn sum(database: &Database, pieces: &Pieces, days: &[NaiveDate]) -> Result<Vec<Grid>, DbErr> {
+    let backend = database.backend();
+    let Some(last) = days.iter().max() else {
+        return Ok(Vec::new());
+    };
+    let blocks: Vec<(i64, NaiveDate)> = pieces
+        .blocks
+        .iter()
         .map(|block| block.key())
         .map(|(level, start)| (i64::from(level), start))
         .collect();
+    let places: Vec<(i64, NaiveDate)> = (0..).zip(days.iter().copied()).collect();
     let mut query = Query::new(
-        "SELECT (SELECT counts FROM figure_total t WHERE t.block_level = pairs.id AND t.block_start = pairs.day \
-         AND t.vendor_id = -1 AND t.chain_id = -1 AND t.effective_on <= ",
+        "SELECT asked.place, (SELECT counts FROM figure_total t WHERE t.block_level = block.level \
+         AND t.block_start = block.start AND t.vendor_id = ",
     );
-    query.bind(as_of);
+    query.bind(pieces.series.vendor).push(" AND t.chain_id = ");
     query
-        .push(" ORDER BY t.effective_on DESC LIMIT 1), ")
+        .bind(pieces.series.chain)
+        .push(" AND t.effective_on <= asked.day ORDER BY t.effective_on DESC LIMIT 1), ")
         .push(NO_DELTA);
-    query.push(" FROM ").bind_pairs(backend, &keys);
-    query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
-    query
-        .push(" ")
-        .push(UNFOLDED)
-        .push(" WHERE c.seq <= ")
-        .bind(seq);
-    query.push(" AND d.effective_on <= ").bind(as_of);
-    query.push(" AND (c.settled_at >= ").bind(day_begins);
-    query.push(" OR c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1))");
-    for row in query.all(connection).await? {
-        add_row(&mut grid, &mut Row::new(&row))?;
+    query.push(" FROM (SELECT id AS level, day AS start FROM ");
+    query.bind_pairs(backend, &blocks);
+    query.push(") AS block CROSS JOIN (SELECT id AS place, day FROM ");
+    query.bind_pairs(backend, &places).push(") AS asked");
+    for not_folded in NOT_FOLDED {
+        query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
+        query.push(DELTA_COLUMNS).push(" ").push(UNFOLDED);
+        query.push(" WHERE d.effective_on <= ").bind(*last);
+        query.push(" AND (").push(not_folded);
+        if let Some((seq, from)) = pieces.beside {
+            query.push(" OR c.settled_at >= ").bind(from);
+            query.push(") AND (c.seq <= ").bind(seq);
+        }
+        query.push(")");
+        for (column, member) in [
+            ("d.vendor_id", pieces.series.vendor),
+            ("d.chain_id", pieces.series.chain),
+        ] {
+            if member != ANY {
+                query.push(" AND ").push(column).push(" = ").bind(member);
+            }
+        }
+        if pieces.beside.is_some() {
+            // What has no number yet is beyond every number.
+            break;
+        }
     }
-    Ok(grid)
+    let mut grids = vec![Grid::default(); days.len()];
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let place: i64 = row.take()?;
+        let asked = usize::try_from(place).ok();
+        match asked.and_then(|place| grids.get_mut(place)) {
+            Some(grid) => add_row(grid, &mut row)?,
+            None => add_delta(&mut grids, days, row.skip(1))?,
+        }
+    }
+    Ok(grids)
+}
+
+/// Adds what a change brought to every day from that on.
+fn add_delta(grids: &mut [Grid], days: &[NaiveDate], row: &mut Row<'_>) -> Result<(), DbErr> {
+    let StoredDelta {
+        effective_on,
+        cell,
+        counts,
+    } = read_delta(row)?;
+    for (grid, _) in grids
+        .iter_mut()
+        .zip(days)
+        .filter(|(_, day)| effective_on <= **day)
+    {
+        grid.add_cell(&cell, counts);
+    }
+    Ok(())
 }
 
 /// The days on which the first change and the one with this number were numbered.

@@ -8,7 +8,7 @@ use crate::{
         node_id::NodeKind,
         page::Fingerprint,
     },
-    auth::{OrganisationName, Permission, graphql::OrganisationNames},
+    auth::{OrganisationName, graphql::OrganisationNames},
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
@@ -247,8 +247,7 @@ async fn open_page(
     let ahead = context.look_ahead();
     let mut selected = Selected::of(&ahead.field("nodes"));
     selected.merge(Selected::of(&ahead.field("edges").field("node")));
-    let scope = actor.scope(Permission::FacilityRead);
-    let mut facilities = facilities_by_id(database, &scope, &ids, selected).await?;
+    let mut facilities = facilities_by_id(database, actor, &ids, selected).await?;
     let mut connection = Connection::with_additional_fields(after.is_some(), more, total);
     connection.edges = ids
         .into_iter()

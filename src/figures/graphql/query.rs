@@ -18,7 +18,7 @@ use crate::{
     figures::{
         Counts,
         entity::rows::Filter,
-        service::{Answer, Dimension, Movements, Question, ask, bands, movements},
+        service::{Answer, Dimension, Movements, Question, ask, ask_on_days, bands, movements},
     },
 };
 
@@ -295,26 +295,25 @@ impl FiguresQuery {
         let database = &services(context)?.database;
         let actor = &caller(context)?.actor;
         let known = resolve(context, known_at).await?;
-        let filter = read_filter(filter.unwrap_or_default())?;
-        let mut points = Vec::new();
-        for as_of in days(from.0, until.0, every)? {
-            let question = Question {
-                as_of,
-                known,
-                filter: filter.clone(),
-                group_by: Vec::new(),
-            };
-            let answer = ask(database, actor, &question).await?;
-            let counts = answer.into_values().next().unwrap_or_default();
-            points.push(SeriesPoint {
+        let days = days(from.0, until.0, every)?;
+        let question = Question {
+            as_of: from.0,
+            known,
+            filter: read_filter(filter.unwrap_or_default())?,
+            group_by: Vec::new(),
+        };
+        let counts = ask_on_days(database, actor, &question, &days).await?;
+        Ok(days
+            .into_iter()
+            .zip(counts)
+            .map(|(as_of, counts)| SeriesPoint {
                 as_of: as_of.into(),
                 all: counts.all,
                 applied: counts.applied,
                 ready: counts.ready,
                 live: counts.live,
-            });
-        }
-        Ok(points)
+            })
+            .collect())
     }
 }
 

@@ -142,8 +142,9 @@ pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Res
             add_grid(&mut answer, &question, vendor, chain, &grid);
         }
         Source::Known(seq) => {
-            let grid = totals::nation_known(database, question.as_of, seq).await?;
-            add_grid(&mut answer, &question, None, None, &grid);
+            for grid in totals::nation_known(database, &[question.as_of], seq).await? {
+                add_grid(&mut answer, &question, None, None, &grid);
+            }
         }
         Source::Members(Member::Vendor) => {
             for (vendor, grid) in totals::grids_by_vendor(database.read(), question.as_of).await? {
@@ -171,6 +172,46 @@ pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Res
     }
     answer.retain(|_, counts| !counts.is_zero());
     Ok(answer)
+}
+
+/// Answers a question on each of some days, which are in order, without groups: a statement or two however many
+/// days there are.
+pub async fn ask_on_days(
+    database: &Database,
+    actor: &Actor,
+    question: &Question,
+    days: &[NaiveDate],
+) -> Result<Vec<Counts>, DbErr> {
+    let scope = actor.scope(Permission::FiguresRead);
+    if scope.is_empty() {
+        return Ok(vec![Counts::ZERO; days.len()]);
+    }
+    let question = Question {
+        group_by: Vec::new(),
+        ..question.clone()
+    };
+    let (question, scope) = narrow_to_scope(&question, scope);
+    let grids = match source(&question, &scope) {
+        Source::Grid(series) => totals::grids(database, &series, days).await?,
+        Source::Known(seq) => totals::nation_known(database, days, seq).await?,
+        Source::Members(_) | Source::Rows => {
+            let connection = connection(database, question.known);
+            let (known, filter) = (question.known, &question.filter);
+            return rows::count_on_days(connection, days, known, filter, &scope).await;
+        }
+    };
+    Ok(grids
+        .iter()
+        .map(|grid| {
+            let mut total = Counts::ZERO;
+            for (kind, prefecture, counts) in grid.iter() {
+                if question.filter.passes_place(kind, prefecture) {
+                    total += counts;
+                }
+            }
+            total
+        })
+        .collect())
 }
 
 /// A page of the facilities behind a count, in the order of their ids.

@@ -6,7 +6,7 @@ mod differences;
 
 use chrono::NaiveDate;
 
-pub use ask::{Answer, Dimension, Group, Question, ask, open};
+pub use ask::{Answer, Dimension, Group, Question, ask, ask_on_days, open};
 pub use bands::{Bands, Threshold, bands};
 pub use differences::{Difference, Movements, movements};
 

@@ -8,7 +8,6 @@ use crate::{
         context::{caller, services, writer},
         node_id::NodeKind,
     },
-    auth::Permission,
     db::{EventId, FacilityId},
     facility::graphql::{
         BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
@@ -380,9 +379,8 @@ async fn bulk_payload(
         let mut ids: Vec<FacilityId> = outcome.rows.iter().filter_map(|row| row.facility).collect();
         ids.sort_unstable();
         ids.dedup();
-        let scope = actor.scope(Permission::FacilityRead);
         let selected = Selected::of(&rows.field("facility"));
-        facilities_by_id(&services(context)?.database, &scope, &ids, selected).await?
+        facilities_by_id(&services(context)?.database, actor, &ids, selected).await?
     } else {
         std::collections::HashMap::new()
     };

@@ -9,7 +9,7 @@ use crate::{
         Period,
         service::{PeriodChange, record},
     },
-    milestone::{Current, Derived, Event, Milestone, entity},
+    milestone::{Derived, Event, Milestone, entity},
 };
 
 /// A facility whose history was extended without breaking a rule.
@@ -74,17 +74,13 @@ fn changed_periods(one: &Amended) -> Option<PeriodChange<'_>> {
 fn changed_plans(
     one: &Amended,
 ) -> impl Iterator<Item = (FacilityId, Milestone, Option<NaiveDate>)> + '_ {
-    let planned = |current: &Current, milestone: Milestone| {
-        usize::try_from(milestone.code())
-            .ok()
-            .and_then(|index| current.planned_on.get(index).copied().flatten())
-    };
-    Milestone::ALL.into_iter().filter_map(move |milestone| {
-        let before = one
-            .before
-            .as_ref()
-            .and_then(|before| planned(&before.current, milestone));
-        let after = planned(&one.after.current, milestone);
-        (before != after).then_some((one.facility, milestone, after))
-    })
+    one.after
+        .current
+        .planned_on
+        .iter()
+        .filter_map(|(milestone, after)| {
+            let before = one.before.as_ref();
+            let before = before.and_then(|before| *before.current.planned_on.of(milestone));
+            (before != *after).then_some((one.facility, milestone, *after))
+        })
 }

@@ -11,7 +11,7 @@ use crate::{
     change::{self, WriteError, Writer},
     db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId},
     milestone::{
-        Action, Aspect, Derived, Event, History, Milestone, Problem,
+        Action, Aspect, Derived, Event, History, Milestone, PerMilestone, Problem,
         authority::recording_scope,
         entity::{self, LockedState},
     },
@@ -153,7 +153,7 @@ struct Working {
 struct Draft {
     today: NaiveDate,
     visible: Scope,
-    recording: [Scope; 10],
+    recording: PerMilestone<Scope>,
     facilities: BTreeMap<FacilityId, Working>,
     seen: HashMap<(FacilityId, Milestone, u8), usize>,
     rows: Vec<(RowOutcome, usize)>,
@@ -191,7 +191,7 @@ impl Draft {
         Ok(Self {
             today: writer.clock.today(),
             visible: writer.actor.scope(Permission::FacilityRead),
-            recording: Milestone::ALL.map(|milestone| recording_scope(writer.actor, milestone)),
+            recording: PerMilestone::new(|milestone| recording_scope(writer.actor, milestone)),
             facilities,
             seen: HashMap::new(),
             rows: Vec::with_capacity(rows.len()),
@@ -234,11 +234,7 @@ impl Draft {
                 _ => return Err(vec![Problem::EventNotFound]),
             },
         };
-        let allowed = usize::try_from(milestone.code())
-            .ok()
-            .and_then(|index| self.recording.get(index))
-            .is_some_and(|scope| working.state.within(scope));
-        if !allowed {
+        if !working.state.within(self.recording.of(milestone)) {
             return Err(vec![Problem::Forbidden]);
         }
         let mut problems = check_row(row, &working.state, self.today);
@@ -395,13 +391,9 @@ fn apply(
 }
 
 fn recorded(working: &Working, milestone: Milestone, on: NaiveDate, imply: bool) -> Vec<Event> {
-    let needs: &[Milestone] = match milestone {
-        Milestone::Live => &[Milestone::ReaderApplied, Milestone::Ready],
-        Milestone::Ready => &[Milestone::ReaderApplied],
-        _ => &[],
-    };
     let missing = |needed: &&Milestone| imply && working.after.current.reached(**needed).is_none();
-    needs
+    milestone
+        .needs()
         .iter()
         .filter(missing)
         .chain([&milestone])
@@ -414,15 +406,7 @@ fn planned(
     milestone: Milestone,
     on: Option<NaiveDate>,
 ) -> Result<Event, Problem> {
-    let now = usize::try_from(milestone.code()).ok().and_then(|index| {
-        working
-            .after
-            .current
-            .planned_on
-            .get(index)
-            .copied()
-            .flatten()
-    });
+    let now = *working.after.current.planned_on.of(milestone);
     if now == on {
         return Err(Problem::NothingToDo);
     }
@@ -443,17 +427,15 @@ fn withdrawn(
     on: NaiveDate,
     with_later: bool,
 ) -> Vec<Event> {
-    let needing: &[Milestone] = match milestone {
-        Milestone::ReaderApplied => &[Milestone::Live, Milestone::Ready],
-        Milestone::Ready => &[Milestone::Live],
-        _ => &[],
+    let goes = |later: &Milestone| {
+        with_later
+            && later.needs().contains(&milestone)
+            && working.after.current.reached(*later).is_some()
     };
-    let goes = |later: &&Milestone| with_later && working.after.current.reached(**later).is_some();
-    needing
-        .iter()
-        .filter(goes)
-        .chain([&milestone])
-        .map(|milestone| Event::withdrawn(*milestone, on))
+    let later = Milestone::ALL.into_iter().rev().filter(goes);
+    later
+        .chain([milestone])
+        .map(|milestone| Event::withdrawn(milestone, on))
         .collect()
 }
 

@@ -336,9 +336,9 @@ async fn a_member_sees_fellow_members_and_nobody_else(
         assert_eq!(user.is_some(), sees_stranger);
         let organisation = world
             .auth
-            .organisation(actor, stranger.organisation.id)
+            .organisations(actor, &[stranger.organisation.id])
             .await;
-        assert_eq!(organisation.unwrap().is_some(), sees_stranger);
+        assert_eq!(!organisation.unwrap().is_empty(), sees_stranger);
     }
     assert!(
         world

@@ -232,6 +232,10 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Facility,
             json!({ "facility": facility, "kind": "VENDOR", "on": "2021-12-19" }),
         ),
+        F::FacilityReferenceSet => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "reference": format!("made-up-{unique}") }),
+        ),
         // Every kind that may record anything may record that it installed.
         F::MilestoneRecord => mutation(
             Aim::Facility,

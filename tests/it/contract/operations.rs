@@ -285,6 +285,11 @@ async fn pipeline(story: &mut Story) {
 }
 
 async fn reading(story: &mut Story, clinic: &str) {
+    let named = json!({ "input": { "facility": { "code": CLINIC }, "reference": "K-0017" } });
+    story.tell(Some("vendor"), "SetReference", named).await;
+    let stranger = NodeId::new(NodeKind::Facility, 4_711).encode().0;
+    let ids = json!({ "ids": [clinic, stranger] });
+    story.tell(Some("vendor"), "FacilitiesById", ids).await;
     story
         .tell(Some("vendor"), "FacilityByCode", json!({ "code": CLINIC }))
         .await;
@@ -374,6 +379,13 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "milestone": "INSTALLED", "on": "2021-12-01" }))
         .collect();
+    let ids: Vec<String> = (1_i64..)
+        .take(rows)
+        .map(|row| NodeId::new(NodeKind::Facility, row).encode().0)
+        .collect();
+    let days = chrono::Days::new(u64::try_from(rows).unwrap());
+    let from: chrono::NaiveDate = "2021-06-01".parse().unwrap();
+    let series = json!({ "from": from, "until": from + days, "every": "DAY" });
     vec![
         ("FacilityByCode", json!({ "code": codes[0] })),
         ("Worklist", json!({})),
@@ -381,6 +393,8 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("SearchFacilities", json!({ "text": "歯科", "first": rows })),
         ("ChainStores", json!({ "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
+        ("FacilitiesById", json!({ "ids": ids })),
+        ("Series", series),
         ("Changes", json!({ "first": rows })),
         ("NationalFigures", json!({})),
         ("FiguresByPrefecture", json!({})),
