@@ -19,7 +19,11 @@ use sea_orm::{
     },
 };
 
-use super::Query;
+use super::{
+    Query,
+    lanes::Lanes,
+    reader::{Reader, Readers, sqlite_size},
+};
 
 /// Which database a URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +70,9 @@ impl std::fmt::Debug for DatabaseSettings {
 #[derive(Clone, Debug)]
 pub struct Database {
     backend: Backend,
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: DatabaseConnection,
-    replica: Option<DatabaseConnection>,
+    replica: Option<Reader>,
     statements: Arc<AtomicU64>,
 }
 
@@ -103,7 +107,7 @@ impl Database {
         let reader = open(sqlite_options(settings, settings.connections), &statements).await?;
         Ok(Self {
             backend: Backend::Sqlite,
-            reader,
+            reader: Reader(Readers::Pool(reader)),
             writer,
             replica: None,
             statements,
@@ -112,14 +116,22 @@ impl Database {
 
     async fn connect_postgres(settings: &DatabaseSettings) -> Result<Self, DbErr> {
         let statements = Arc::default();
+        let lanes = |pool: &DatabaseConnection| {
+            let pool = pool.get_postgres_connection_pool().clone();
+            let lanes = Lanes::new(pool, settings.connections, Arc::clone(&statements));
+            Reader(Readers::Lanes(Arc::new(lanes)))
+        };
         let pool = open(postgres_options(settings, &settings.url), &statements).await?;
         let replica = match &settings.read_url {
-            Some(url) => Some(open(postgres_options(settings, url), &statements).await?),
+            Some(url) => {
+                let replica = open(postgres_options(settings, url), &statements).await?;
+                Some(lanes(&replica))
+            }
             None => None,
         };
         Ok(Self {
             backend: Backend::Postgres,
-            reader: pool.clone(),
+            reader: lanes(&pool),
             writer: pool,
             replica,
             statements,
@@ -138,36 +150,28 @@ impl Database {
     }
 
     /// For reading what is current.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Reader {
         &self.reader
     }
 
     /// Connections of this process: open ones, and those of them that nobody uses.
     pub fn connections(&self) -> (u32, u32) {
-        let pools = match self.backend {
-            Backend::Sqlite => vec![&self.reader, &self.writer],
-            Backend::Postgres => std::iter::once(&self.writer).chain(&self.replica).collect(),
-        };
         let (mut open, mut idle) = (0, 0);
-        for pool in pools {
-            let (size, unused) = match self.backend {
-                Backend::Sqlite => {
-                    let pool = pool.get_sqlite_connection_pool();
-                    (pool.size(), pool.num_idle())
-                }
-                Backend::Postgres => {
-                    let pool = pool.get_postgres_connection_pool();
-                    (pool.size(), pool.num_idle())
-                }
-            };
+        let mut add = |(size, unused): (u32, usize)| {
             open += size;
             idle += u32::try_from(unused).unwrap_or(size);
+        };
+        for reader in std::iter::once(&self.reader).chain(&self.replica) {
+            add(reader.size());
+        }
+        if self.backend == Backend::Sqlite {
+            add(sqlite_size(&self.writer));
         }
         (open, idle)
     }
 
     /// For reading what can no longer change: the replica if there is one.
-    pub fn read_settled(&self) -> &DatabaseConnection {
+    pub fn read_settled(&self) -> &Reader {
         self.replica.as_ref().unwrap_or(&self.reader)
     }
 
@@ -179,6 +183,7 @@ impl Database {
     /// Begins a transaction that will write. On SQLite it takes the write lock at once: one that began
     /// reading could not take it later without failing.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let _waiting = self.reader.wait();
         self.writer
             .begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -207,8 +212,12 @@ impl Database {
 
     /// Begins a transaction that sees the database as it is now, however long it reads.
     pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self
-            .reader
+        let _waiting = self.reader.wait();
+        let pool = match &self.reader.0 {
+            Readers::Pool(pool) => pool,
+            Readers::Lanes(_) => &self.writer,
+        };
+        let transaction = pool
             .begin_with_options(TransactionOptions {
                 isolation_level: (self.backend == Backend::Postgres)
                     .then_some(IsolationLevel::RepeatableRead),
@@ -226,12 +235,10 @@ impl Database {
 
     /// Closes the pools after what is under way.
     pub async fn close(self) -> Result<(), DbErr> {
-        if self.backend == Backend::Sqlite {
-            self.reader.close().await?;
-        }
         if let Some(replica) = self.replica {
             replica.close().await?;
         }
+        self.reader.close().await?;
         self.writer.close().await
     }
 

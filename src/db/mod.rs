@@ -5,9 +5,11 @@
 mod connect;
 pub mod deployment;
 mod id;
+mod lanes;
 pub mod load;
 pub mod migrations;
 mod query;
+mod reader;
 pub mod schema;
 pub mod search;
 mod table;
@@ -16,6 +18,7 @@ pub mod wake;
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
+pub use reader::Reader;
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
 

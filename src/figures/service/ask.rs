@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use crate::{
     auth::{Actor, Clause, Permission, Scope},
     change::Known,
-    db::{Database, DbErr, FacilityId, OrganisationId},
+    db::{Database, DbErr, FacilityId, OrganisationId, Reader},
     facility::{Bureau, FacilityKind, Prefecture},
     figures::{
         Cell, Counts, Grid, Level,
@@ -238,7 +238,7 @@ pub async fn open(
     .await
 }
 
-fn connection(database: &Database, known: Known) -> &sea_orm::DatabaseConnection {
+fn connection(database: &Database, known: Known) -> &Reader {
     match known {
         Known::Now => database.read(),
         Known::UpTo { .. } => database.read_settled(),
