@@ -69,6 +69,19 @@ async fn write_backlog(database: &TestDatabase, from: i64, until: i64) {
         .await;
 }
 
+/// Commits a change that adds a facility in each of many cells.
+async fn write_bulk(database: &TestDatabase, number: i64, deltas: i64) {
+    write_backlog(database, number, number).await;
+    let numbers = numbers(database.db().backend(), 1, deltas);
+    database
+        .run(&format!(
+            "INSERT INTO figure_delta (change_id, ordinal, effective_on, kind, prefecture, vendor_id, \
+             chain_id, open_count, applied_count, ready_count, live_count) \
+             SELECT {number}, n, '2021-11-01', n % 4, 1 + n % 47, n % 3, 0, 1, 0, 0, 0 FROM {numbers}"
+        ))
+        .await;
+}
+
 /// All folded totals as one text.
 async fn totals(database: &TestDatabase) -> String {
     let (hex, order) = match database.db().backend() {
@@ -183,6 +196,26 @@ async fn many_readers_of_a_recent_instant_move_the_horizon_once(
     let horizon = change::horizon(database.db().read()).await.unwrap();
     // Who moves it again moves it on by a microsecond.
     assert_eq!(horizon.settled_until, clock.now());
+}
+
+#[rstest]
+#[tokio::test]
+async fn bulk_changes_are_folded_whole_and_few_at_a_time(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let clock = Clock::fixed(DateTime::from_timestamp(1_640_000_000, 0).unwrap());
+    for number in 1..=4 {
+        write_bulk(&database, number, 55_000).await;
+    }
+    change::settle(database.db(), &clock).await.unwrap();
+    for left in [2, 0] {
+        let folded = figures::service::fold(database.db()).await.unwrap();
+        assert_eq!(folded, left);
+    }
+    let folded = totals(&database).await;
+    figures::service::rebuild(database.db()).await.unwrap();
+    assert_eq!(folded, totals(&database).await);
 }
 
 #[rstest]
