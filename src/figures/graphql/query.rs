@@ -98,8 +98,8 @@ pub struct PrefectureBands {
     kind: FacilityKind,
     /// From 90 per cent down.
     bands: Vec<PrefectureBand>,
-    /// What the ministry's report says about it, in the caller's language.
-    sentence: String,
+    /// What the ministry's report says about it, in the caller's language; null for `ALL`, which is no rate.
+    sentence: Option<String>,
 }
 
 /// Figures of the rollout. Every count is nested: `live ≤ ready ≤ applied ≤ all`; never add them up.
