@@ -14,13 +14,14 @@ use crate::{
     figures::{Cell, Counts, Level},
 };
 
-/// Which facilities a figure counts, by their dimensions on the day. Empty lists name all.
+/// Which facilities a figure counts, by their dimensions on the day. Empty lists name all, but of
+/// prefectures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these kinds.
     pub kinds: Vec<FacilityKind>,
-    /// Any of these prefectures.
-    pub prefectures: Vec<Prefecture>,
+    /// Any of these prefectures, which may be none; `None` names all.
+    pub prefectures: Option<Vec<Prefecture>>,
     /// Any of these vendors; `None` stands for none.
     pub vendors: Vec<Option<OrganisationId>>,
     /// Any of these chains; `None` stands for none.
@@ -38,7 +39,10 @@ impl Filter {
     /// Do a kind and a prefecture pass?
     pub fn passes_place(&self, kind: FacilityKind, prefecture: Prefecture) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&kind))
-            && (self.prefectures.is_empty() || self.prefectures.contains(&prefecture))
+            && self
+                .prefectures
+                .as_ref()
+                .is_none_or(|named| named.contains(&prefecture))
     }
 }
 
@@ -74,11 +78,13 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         "p.kind",
         filter.kinds.iter().map(|kind| i64::from(kind.code())),
     );
-    push_any(
-        query,
-        "p.prefecture",
-        filter.prefectures.iter().map(|p| i64::from(p.number())),
-    );
+    if let Some(prefectures) = &filter.prefectures {
+        let numbers = prefectures.iter().map(|p| i64::from(p.number()));
+        push_any(query, "p.prefecture", numbers);
+        if prefectures.is_empty() {
+            query.push(" AND FALSE");
+        }
+    }
     push_any(
         query,
         "p.vendor_id",

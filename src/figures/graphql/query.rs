@@ -335,7 +335,7 @@ fn read_filter(filter: FigureFilter) -> ApiResult<Filter> {
     };
     Ok(Filter {
         kinds: filter.kinds,
-        prefectures: within_bureaus(prefectures, &filter.bureaus)?,
+        prefectures: within_bureaus(prefectures, &filter.bureaus),
         vendors: members(&filter.vendor_ids)?,
         chains: members(&filter.chain_ids)?,
     })

@@ -92,13 +92,10 @@ impl Question {
             filter.kinds = vec![kind];
         }
         if let Some(bureau) = group.bureau {
-            let of_bureau = bureau.prefectures().filter(|prefecture| {
-                filter.prefectures.is_empty() || filter.prefectures.contains(prefecture)
-            });
-            filter.prefectures = of_bureau.collect();
+            narrow_places(&mut filter.prefectures, bureau.prefectures());
         }
         if let Some(prefecture) = group.prefecture {
-            filter.prefectures = vec![prefecture];
+            filter.prefectures = Some(vec![prefecture]);
         }
         if let Some(vendor) = group.vendor {
             filter.vendors = vec![vendor];
@@ -253,15 +250,11 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     };
     let narrowed = match clauses.as_slice() {
         [Clause::Prefectures(prefectures)] => {
-            let mine = &mut question.filter.prefectures;
-            let mut both = prefectures.clone();
-            both.retain(|prefecture| mine.is_empty() || mine.contains(prefecture));
-            // An empty filter would name all: with nothing in both, filter and scope stay side by side.
-            let may = !both.is_empty();
-            if may {
-                *mine = both;
-            }
-            may
+            narrow_places(
+                &mut question.filter.prefectures,
+                prefectures.iter().copied(),
+            );
+            true
         }
         [Clause::Vendor(vendor)] => narrow_member(&mut question.filter.vendors, *vendor),
         [Clause::Chain(chain)] => narrow_member(&mut question.filter.chains, *chain),
@@ -272,6 +265,12 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     } else {
         (question, scope)
     }
+}
+
+fn narrow_places(places: &mut Option<Vec<Prefecture>>, only: impl Iterator<Item = Prefecture>) {
+    let named = places.take();
+    let both = only.filter(|place| named.as_ref().is_none_or(|named| named.contains(place)));
+    *places = Some(both.collect());
 }
 
 fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId) -> bool {
