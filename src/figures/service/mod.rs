@@ -3,12 +3,14 @@
 mod ask;
 mod bands;
 mod differences;
+mod reading;
 
 use chrono::NaiveDate;
 
-pub use ask::{Answer, Dimension, Group, Question, ask, ask_on_days, open};
+pub use ask::{Answer, Dimension, Group, Question};
 pub use bands::{Bands, Threshold, bands};
-pub use differences::{Difference, Movements, movements};
+pub use differences::{Difference, Movements};
+pub use reading::{Reading, ask, ask_on_days};
 
 use super::{
     Deltas, Period, difference,
