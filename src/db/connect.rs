@@ -11,8 +11,8 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         self, Connection,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -85,6 +85,14 @@ impl Backend {
             Some(Self::Postgres)
         } else {
             None
+        }
+    }
+
+    /// Which database a connection leads to.
+    pub fn of(connection: &impl ConnectionTrait) -> Self {
+        match connection.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
         }
     }
 }
@@ -170,9 +178,9 @@ impl Database {
         (open, idle)
     }
 
-    /// For reading what can no longer change: the replica if there is one.
-    pub fn read_settled(&self) -> &Reader {
-        self.replica.as_ref().unwrap_or(&self.reader)
+    /// A copy that follows behind, if there is one: for reading what can no longer change, once it is there.
+    pub fn replica(&self) -> Option<&Reader> {
+        self.replica.as_ref()
     }
 
     /// The pool that writes, for migrations and for statements that stand alone.
@@ -210,21 +218,25 @@ impl Database {
         Ok(transaction)
     }
 
-    /// Begins a transaction that sees the database as it is now, however long it reads.
-    pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// Begins a transaction whose statements all see the database as it is now.
+    pub async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
         let _waiting = self.reader.wait();
         let pool = match &self.reader.0 {
             Readers::Pool(pool) => pool,
             Readers::Lanes(_) => &self.writer,
         };
-        let transaction = pool
-            .begin_with_options(TransactionOptions {
-                isolation_level: (self.backend == Backend::Postgres)
-                    .then_some(IsolationLevel::RepeatableRead),
-                access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
-                ..TransactionOptions::default()
-            })
-            .await?;
+        pool.begin_with_options(TransactionOptions {
+            isolation_level: (self.backend == Backend::Postgres)
+                .then_some(IsolationLevel::RepeatableRead),
+            access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        })
+        .await
+    }
+
+    /// The same, however long it reads.
+    pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self.begin_read().await?;
         if self.backend == Backend::Postgres {
             transaction
                 .execute_unprepared("SET LOCAL statement_timeout = 0")

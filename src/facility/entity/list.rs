@@ -158,8 +158,8 @@ pub struct ListQuery {
     pub search: Option<String>,
     /// Any of these kinds.
     pub kinds: Vec<FacilityKind>,
-    /// Any of these prefectures; bureaus are resolved to theirs.
-    pub prefectures: Vec<Prefecture>,
+    /// Any of these prefectures, which may be none; bureaus are resolved to theirs.
+    pub prefectures: Option<Vec<Prefecture>>,
     /// Any of these stages.
     pub stages: Vec<Stage>,
     /// Engages this vendor; `Some(None)`: none.
@@ -350,11 +350,13 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         push_search(query, database.backend(), folded);
     }
     push_any(query, "s.kind", list.kinds.iter().map(|kind| kind.code()));
-    push_any(
-        query,
-        "s.prefecture",
-        list.prefectures.iter().map(|p| i16::from(p.number())),
-    );
+    if let Some(prefectures) = &list.prefectures {
+        let numbers = prefectures.iter().map(|p| i16::from(p.number()));
+        push_any(query, "s.prefecture", numbers);
+        if prefectures.is_empty() {
+            query.push(" AND FALSE");
+        }
+    }
     push_any(
         query,
         "s.stage",

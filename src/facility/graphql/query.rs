@@ -297,7 +297,7 @@ fn list_query(
     Ok(ListQuery {
         search,
         kinds: filter.kinds,
-        prefectures: within_bureaus(prefectures, &filter.bureaus)?,
+        prefectures: within_bureaus(prefectures, &filter.bureaus),
         stages: filter.stages,
         vendor,
         has_vendor: filter.has_vendor == Some(true),
@@ -321,25 +321,16 @@ fn list_query(
     })
 }
 
-/// Prefectures that were named and lie in a bureau that was named; an empty list names all.
-pub fn within_bureaus(
-    prefectures: Vec<Prefecture>,
-    bureaus: &[Bureau],
-) -> ApiResult<Vec<Prefecture>> {
+/// Prefectures that were named and lie in a bureau that was named, which may be none; `None` if neither
+/// were named.
+pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Option<Vec<Prefecture>> {
     if bureaus.is_empty() {
-        return Ok(prefectures);
+        return Some(prefectures).filter(|named| !named.is_empty());
     }
-    let both: Vec<Prefecture> = Prefecture::all()
+    let within = Prefecture::all()
         .filter(|prefecture| bureaus.contains(&prefecture.bureau()))
-        .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture))
-        .collect();
-    if both.is_empty() {
-        return Err(ApiError::bad_input(
-            "BAD_FILTER",
-            "none of these prefectures lies in one of these bureaus",
-        ));
-    }
-    Ok(both)
+        .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture));
+    Some(within.collect())
 }
 
 fn fold_search(text: &str) -> ApiResult<String> {
