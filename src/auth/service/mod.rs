@@ -31,6 +31,7 @@ pub use claim::{
 };
 pub use invitation::{
     Acceptance, AcceptedInvitation, Invitation, InvitationAccept, InviteRefusal, MemberInvite,
+    RevokeRefusal,
 };
 pub use login::{LogIn, LogInRefusal, LogOutRefusal, RefreshRefusal, SessionTokens};
 pub use member::{MemberKey, MemberRefusal, MemberRemove, MemberUpdate};
