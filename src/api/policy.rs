@@ -70,6 +70,7 @@ root_fields! {
     PasswordReset "passwordReset" Mutation,
     AccountCodeIssue "accountCodeIssue" Mutation,
     MemberInvite "memberInvite" Mutation,
+    MemberInvitationRevoke "memberInvitationRevoke" Mutation,
     InvitationAccept "invitationAccept" Mutation,
     MemberUpdate "memberUpdate" Mutation,
     MemberRemove "memberRemove" Mutation,
@@ -117,7 +118,8 @@ impl RootField {
             }
             // The first ADMIN of a new organisation is invited by whoever may create it.
             Self::MemberInvite => Policy::LoggedIn,
-            Self::MemberUpdate
+            Self::MemberInvitationRevoke
+            | Self::MemberUpdate
             | Self::ServiceTokenCreate
             | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
             Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),

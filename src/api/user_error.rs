@@ -18,7 +18,7 @@ pub enum UserErrorCode {
     DateInFuture,
     /// A date before the rollout can have begun.
     DateTooEarly,
-    /// The same facility and milestone twice in one request.
+    /// The same facility, or the same facility and milestone, twice in one request.
     DuplicateRow,
     /// READY needs READER_APPLIED, and LIVE needs READY, on that day.
     MissingEarlierMilestone,

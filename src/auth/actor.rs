@@ -162,6 +162,21 @@ impl Permission {
         }
     }
 
+    /// Only for people: what makes members, accounts or organisations would outlive a service token that was
+    /// revoked, and whose identity was checked is a person's word.
+    pub fn needs_a_person(self) -> bool {
+        match self {
+            Self::MembersManage | Self::AccountsHelp | Self::OrganisationWrite => true,
+            Self::FacilityRead
+            | Self::RegistryWrite
+            | Self::ContactWrite
+            | Self::LinkWrite
+            | Self::MilestoneWrite
+            | Self::FiguresRead
+            | Self::DirectoryRead => false,
+        }
+    }
+
     /// The permission of a stored name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -323,9 +338,9 @@ impl Actor {
     }
 
     fn token_allows(&self, permission: Permission) -> bool {
-        self.token_permissions
-            .as_ref()
-            .is_none_or(|permissions| permissions.contains(&permission))
+        self.token_permissions.as_ref().is_none_or(|permissions| {
+            permissions.contains(&permission) && !permission.needs_a_person()
+        })
     }
 }
 

@@ -58,7 +58,11 @@ fn traces(target: &Target) -> Vec<String> {
         "outside".to_owned(),
     ];
     for kind in Kind::ALL {
-        traces.extend([target.organisation(kind), target.user(kind)]);
+        traces.extend([
+            target.organisation(kind),
+            target.user(kind),
+            target.invitation(kind),
+        ]);
     }
     traces
 }
@@ -209,6 +213,7 @@ async fn an_id_of_what_is_out_of_scope_is_as_good_as_one_made_up(
         outside.facility.clone(),
         outside.event.clone(),
         outside.token.clone(),
+        outside.invitation(Kind::Vendor),
         outside.organisation(Kind::Vendor),
         outside.organisation(Kind::Facility),
         outside.user(Kind::Vendor),

@@ -43,6 +43,11 @@ impl Target {
         id(NodeKind::User, self.organisations[&kind].colleague.0)
     }
 
+    /// The global id of an open invitation to it.
+    pub fn invitation(&self, kind: Kind) -> String {
+        self.organisations[&kind].invitation.clone()
+    }
+
     fn facility_row(&self) -> FacilityId {
         let facility = async_graphql::ID(self.facility.clone());
         FacilityId(NodeId::row_of(&facility, NodeKind::Facility).unwrap())
@@ -60,6 +65,8 @@ pub struct Organisation {
     caller: UserId,
     /// Who is reached for.
     colleague: UserId,
+    /// The global id of an invitation that is open.
+    invitation: String,
 }
 
 /// Somebody who calls, and how the matrix names them.
@@ -123,8 +130,10 @@ impl Scene {
                 id: made.organisation.id,
                 caller: made.user.id,
                 colleague: colleague.user.id,
+                invitation: String::new(),
             };
             self.target(side).organisations.insert(kind, organisation);
+            self.invite(side, kind).await;
         }
         let target = self.target(side);
         let (code, name) = (target.code, target.name);
@@ -172,6 +181,23 @@ impl Scene {
         }
     }
 
+    /// Somebody else than the caller has invited somebody.
+    async fn invite(&mut self, side: &'static str, kind: Kind) {
+        let inviter = Actor {
+            identity: Identity::User(self.target(side).organisations[&kind].colleague),
+            ..self.someone(Some(kind), Role::Admin, side)
+        };
+        let organisation = self.target(side).organisation(kind);
+        let email = format!("invited-{kind:?}@{side}.example.jp");
+        let input = json!({ "organisationId": organisation, "email": email, "role": "VIEWER" });
+        let sent = self
+            .write(&inviter, "memberInvite", "invitation { id }", input)
+            .await;
+        let invitation = sent["invitation"]["id"].as_str().unwrap().to_owned();
+        let organisations = &mut self.target(side).organisations;
+        organisations.get_mut(&kind).unwrap().invitation = invitation;
+    }
+
     pub async fn settle(&self) {
         let database = self.world.db();
         kaitsu::change::settle(database, &self.world.clock)
@@ -210,7 +236,8 @@ impl Scene {
         }
     }
 
-    /// Everyone of the inside, from nobody to the ministry's administrator, and two service tokens of the vendor.
+    /// Everyone of the inside, from nobody to the ministry's administrator, two service tokens of the vendor, and
+    /// one of the ministry with all that a token may be made for.
     pub fn everyone(&self) -> Vec<Someone> {
         let mut everyone = vec![Someone {
             kind: None,
@@ -231,11 +258,27 @@ impl Scene {
                 });
             }
         }
-        for (role, permissions) in [
-            ("token (FACILITY_READ)", vec![Permission::FacilityRead]),
+        let all = Permission::ALL
+            .into_iter()
+            .filter(|one| !one.needs_a_person());
+        for (kind, least, role, permissions) in [
             (
+                Kind::Vendor,
+                Role::Editor,
+                "token (FACILITY_READ)",
+                vec![Permission::FacilityRead],
+            ),
+            (
+                Kind::Vendor,
+                Role::Editor,
                 "token (FACILITY_READ and MILESTONE_WRITE)",
                 vec![Permission::FacilityRead, Permission::MilestoneWrite],
+            ),
+            (
+                Kind::Ministry,
+                Role::Admin,
+                "token of the MINISTRY (all that it may have)",
+                all.collect(),
             ),
         ] {
             let token = async_graphql::ID(self.inside.token.clone());
@@ -244,10 +287,10 @@ impl Scene {
                     NodeId::row_of(&token, NodeKind::ServiceToken).unwrap(),
                 ),
                 token_permissions: Some(permissions),
-                ..self.someone(Some(Kind::Vendor), Role::Editor, "inside")
+                ..self.someone(Some(kind), least, "inside")
             };
             everyone.push(Someone {
-                kind: Some(Kind::Vendor),
+                kind: Some(kind),
                 role,
                 actor,
             });
