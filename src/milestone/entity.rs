@@ -290,6 +290,7 @@ pub async fn upsert_states(
 
 /// Writes the planned dates in force; `None` removes one.
 pub async fn write_plans(
+    database: &Database,
     transaction: &DatabaseTransaction,
     plans: &[(FacilityId, Milestone, Option<NaiveDate>)],
 ) -> Result<(), DbErr> {
@@ -302,14 +303,20 @@ pub async fn write_plans(
     MILESTONE_PLAN
         .upsert(transaction, &["facility_id", "milestone"], rows)
         .await?;
-    for (facility, milestone, _) in plans.iter().filter(|(_, _, day)| day.is_none()) {
-        Query::with(
-            "DELETE FROM milestone_plan WHERE facility_id = $1 AND milestone = $2",
-            [facility.0.into(), milestone.code().into()],
-        )
-        .execute(transaction)
-        .await?;
+    let dropped: Vec<(i64, i64)> = plans
+        .iter()
+        .filter(|(_, _, day)| day.is_none())
+        .map(|(facility, milestone, _)| (facility.0, milestone.code().into()))
+        .collect();
+    if dropped.is_empty() {
+        return Ok(());
     }
+    let mut query = Query::new(
+        "DELETE FROM milestone_plan WHERE (facility_id, milestone) IN \
+         (SELECT first_id, second_id FROM ",
+    );
+    query.bind_id_pairs(database.backend(), &dropped).push(")");
+    query.execute(transaction).await?;
     Ok(())
 }
 
