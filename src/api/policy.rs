@@ -86,6 +86,7 @@ root_fields! {
     FacilityClose "facilityClose" Mutation,
     FacilityReclassify "facilityReclassify" Mutation,
     FacilityLink "facilityLink" Mutation,
+    FacilityCorrect "facilityCorrect" Mutation,
     FacilityReferenceSet "facilityReferenceSet" Mutation,
     MilestoneRecord "milestoneRecord" Mutation,
     MilestonePlan "milestonePlan" Mutation,
@@ -135,7 +136,8 @@ impl RootField {
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
             Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
-            Self::FacilityLink => Policy::Needs(Permission::LinkWrite),
+            // What is about the registry needs REGISTRY_WRITE too, by what is corrected.
+            Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::LinkWrite),
             Self::MilestoneRecord
             | Self::MilestonePlan
             | Self::MilestoneWithdraw

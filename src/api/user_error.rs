@@ -18,7 +18,9 @@ pub enum UserErrorCode {
     DateInFuture,
     /// A date before the rollout can have begun.
     DateTooEarly,
-    /// The same facility, or the same facility and milestone, twice in one request.
+    /// A date before another that it must not precede.
+    DateOutOfOrder,
+    /// The same facility, the same facility and milestone, or the same event twice in one request.
     DuplicateRow,
     /// READY needs READER_APPLIED, and LIVE needs READY, on that day.
     MissingEarlierMilestone,
@@ -117,7 +119,9 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::KeyReused => Code::IdempotencyKeyReused,
         Problem::BadCode(_) => Code::InvalidInstitutionCode,
         Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
-        Problem::CodeDoesNotFit => Code::CodeDoesNotFit,
+        Problem::CodeDoesNotFit | Problem::KindDoesNotFit => Code::CodeDoesNotFit,
+        Problem::BeforeLastCode { .. } => Code::DateOutOfOrder,
+        Problem::Incomplete => Code::Missing,
         Problem::UnknownOrganisation => Code::UnknownOrganisation,
         Problem::BadText { .. } => Code::InvalidText,
     }

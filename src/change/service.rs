@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     app::Clock,
-    auth::{Actor, Permission},
-    db::{ChangeId, Database, DatabaseTransaction, DbErr},
+    auth::Actor,
+    db::{ChangeId, Database, DatabaseTransaction, DbErr, OrganisationId},
 };
 
 /// Why an instant can't be resolved.
@@ -108,11 +108,12 @@ impl Writer<'_> {
     }
 }
 
-/// Leaves the change row of a transaction, after its locks are taken and before its writes.
+/// Leaves the change row of a transaction, in the name of an organisation, after its locks are taken and before its
+/// writes.
 pub async fn record(
     transaction: &DatabaseTransaction,
     writer: &Writer<'_>,
-    permission: Permission,
+    organisation: Option<OrganisationId>,
     operation: &'static str,
 ) -> Result<ChangeId, DbErr> {
     entity::insert(
@@ -120,7 +121,7 @@ pub async fn record(
         ChangeRow {
             recorded_at: writer.clock.now(),
             identity: writer.actor.identity.clone(),
-            organisation: writer.actor.acting_for(permission),
+            organisation,
             source: writer.source,
             operation,
             request_id: writer.request_id.clone(),

@@ -300,24 +300,25 @@ impl Chaos {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|entry| !entry["milestone"].is_null() && entry["voided"] == json!(false))
+            .filter(|entry| entry["voided"] == json!(false))
             .cloned()
             .collect();
         if events.is_empty() {
             return;
         }
-        let event = &events[self.random.below(events.len())]["id"];
+        let event = &events[self.random.below(events.len())];
+        let (name, kind) = if event["milestone"].is_null() {
+            ("facilityCorrect", "FacilityCorrectInput")
+        } else {
+            ("milestoneCorrect", "MilestoneCorrectInput")
+        };
         let on = if self.random.below(2) == 0 {
             Value::Null
         } else {
             json!(on)
         };
-        self.mutate(
-            "milestoneCorrect",
-            "MilestoneCorrectInput",
-            json!({ "facility": facility, "eventId": event, "on": on }),
-        )
-        .await;
+        let input = json!({ "facility": facility, "eventId": event["id"], "on": on });
+        self.mutate(name, kind, input).await;
     }
 }
 

@@ -26,6 +26,7 @@ mod mail;
 mod migrations;
 mod pipeline;
 mod reference;
+mod registry;
 mod seed;
 mod server;
 mod support;

@@ -26,6 +26,8 @@ pub struct Fields {
     pub vendor: bool,
     /// The chain's name.
     pub chain: bool,
+    /// The support contractor's name.
+    pub contractor: bool,
 }
 
 /// A facility as it stands.
@@ -63,6 +65,8 @@ pub struct FacilityRow {
     pub vendor: Option<OrganisationName>,
     /// The chain it belongs to, if asked for.
     pub chain: Option<OrganisationName>,
+    /// The support contractor it is handed on to, if asked for.
+    pub contractor: Option<OrganisationName>,
     /// Its place in the order of a list.
     pub sort: Option<String>,
 }
@@ -74,8 +78,6 @@ pub enum Condition {
     Id(FacilityId),
     /// A code, past or present.
     Code(String),
-    /// An organisation's own reference.
-    Reference(OrganisationId, String),
 }
 
 /// By which a list is ordered; ties are broken by id.
@@ -204,14 +206,6 @@ pub async fn find(
                 .bind(code.as_str())
                 .push(")");
         }
-        Condition::Reference(organisation, reference) => {
-            query
-                .push("s.facility_id = (SELECT facility_id FROM facility_reference WHERE organisation_id = ")
-                .bind(organisation.0)
-                .push(" AND reference = ")
-                .bind(reference.as_str())
-                .push(")");
-        }
     }
     query.push(" AND ");
     push_scope(&mut query, scope, "s");
@@ -333,12 +327,18 @@ fn push_select(query: &mut Query, fields: Fields) {
     if fields.chain {
         query.push(", c.id, c.name");
     }
+    if fields.contractor {
+        query.push(", k.id, k.name");
+    }
     query.push(" FROM facility_state s JOIN facility f ON f.id = s.facility_id");
     if fields.vendor {
         query.push(" LEFT JOIN organisation v ON v.id = s.vendor_id");
     }
     if fields.chain {
         query.push(" LEFT JOIN organisation c ON c.id = s.chain_id");
+    }
+    if fields.contractor {
+        query.push(" LEFT JOIN organisation k ON k.id = s.contractor_id");
     }
 }
 
@@ -435,6 +435,7 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
         milestones: None,
         vendor: None,
         chain: None,
+        contractor: None,
         sort: None,
     };
     if fields.contacts {
@@ -448,6 +449,9 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
     }
     if fields.chain {
         facility.chain = read_name(row)?;
+    }
+    if fields.contractor {
+        facility.contractor = read_name(row)?;
     }
     facility.sort = order.map(|order| match order {
         Order::Code => facility.code.clone(),

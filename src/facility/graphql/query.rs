@@ -146,19 +146,22 @@ impl FacilityQuery {
         facility(&services(context)?.database, actor, &condition, selected).await
     }
 
-    /// The facility for which your organisation keeps this reference of its own.
+    /// The facility for which your organisation keeps this reference of its own; with several organisations, the
+    /// first that does.
     async fn facility_by_reference(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Your organisation's own reference.")] reference: String,
     ) -> ApiResult<Option<Facility>> {
         let actor = &caller(context)?.actor;
-        let Some(organisation) = actor.acting_for(Permission::FacilityRead) else {
+        let database = &services(context)?.database;
+        let named = [FacilityReference::Reference(reference)];
+        let found = resolve(database, actor, &named).await?;
+        let Some(id) = found.into_iter().flatten().next() else {
             return Ok(None);
         };
         let selected = Selected::of(&context.look_ahead());
-        let condition = Condition::Reference(organisation, reference);
-        facility(&services(context)?.database, actor, &condition, selected).await
+        facility(database, actor, &Condition::Id(id), selected).await
     }
 
     /// The facilities that you can see, filtered and ordered.
@@ -378,11 +381,11 @@ pub async fn resolve(
     } else {
         entity::find_by_codes(database, &scope, &codes).await?
     };
-    let by_reference = match actor.acting_for(Permission::FacilityRead) {
-        Some(organisation) if !own.is_empty() => {
-            entity::find_by_references(database, organisation, own).await?
-        }
-        _ => std::collections::HashMap::new(),
+    let by_reference = if own.is_empty() {
+        std::collections::HashMap::new()
+    } else {
+        let organisations = actor.organisations_with(Permission::FacilityRead);
+        entity::find_by_references(database, &scope, &organisations, own).await?
     };
     Ok(references
         .iter()

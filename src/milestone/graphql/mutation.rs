@@ -4,14 +4,13 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, WriteOptions,
+        ApiError, ApiResult, Date, WriteOptions,
         context::{caller, services, writer},
-        node_id::NodeKind,
     },
-    db::{EventId, FacilityId},
+    db::FacilityId,
     facility::graphql::{
         BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
-        facility_payload, resolve, user_errors,
+        facility_payload, named_event, resolve, user_errors,
     },
     milestone::{
         Milestone,
@@ -35,13 +34,8 @@ pub struct MilestoneRecordInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A milestone that is planned.
@@ -57,13 +51,8 @@ pub struct MilestonePlanInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A milestone that is taken back, as when an application is cancelled.
@@ -82,13 +71,8 @@ pub struct MilestoneWithdrawInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A record that was a mistake.
@@ -104,13 +88,8 @@ pub struct MilestoneCorrectInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// What a row of a bulk write does.
@@ -123,6 +102,8 @@ pub enum MilestoneAction {
     Plan,
     /// It is taken back from `on`.
     Withdraw,
+    /// The record `eventId` was a mistake: it happened `on` another day or, without it, never.
+    Correct,
 }
 
 /// One row of a bulk write.
@@ -130,11 +111,13 @@ pub enum MilestoneAction {
 pub struct MilestoneRowInput {
     /// Which facility.
     facility: FacilityReference,
-    /// Which milestone.
-    milestone: Milestone,
+    /// Which milestone; for CORRECT it follows from `eventId`.
+    milestone: Option<Milestone>,
     /// What to do.
     #[graphql(default)]
     action: MilestoneAction,
+    /// CORRECT: the entry of the facility's timeline that was a mistake.
+    event_id: Option<ID>,
     /// The civil day (JST).
     on: Option<Date>,
     /// RECORD: READER_APPLIED and READY as well where missing. WITHDRAW: READY and LIVE as well.
@@ -154,6 +137,7 @@ pub struct MilestoneBulkRecordInput {
     /// What becomes of the request if some rows fail.
     #[graphql(default_with = "ErrorPolicy::RejectAll")]
     error_policy: ErrorPolicy,
+    // Written out: to flatten them copies the rows.
     /// Under which a repeated request has one effect.
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
@@ -191,13 +175,8 @@ impl MilestoneMutation {
             on: input.on.0,
             imply_earlier: input.imply_earlier,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, step, input.expected_version, input.note);
-        one(context, "milestoneRecord", row, options).await
+        one(context, "milestoneRecord", row, input.options).await
     }
 
     /// Plans a milestone for a day, or drops the plan.
@@ -210,13 +189,8 @@ impl MilestoneMutation {
             milestone: input.milestone,
             on: input.on.map(|day| day.0),
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, step, input.expected_version, input.note);
-        one(context, "milestonePlan", row, options).await
+        one(context, "milestonePlan", row, input.options).await
     }
 
     /// Takes a milestone back from a day on, as when an application is cancelled. It stays in the figures
@@ -231,13 +205,8 @@ impl MilestoneMutation {
             on: input.on.0,
             with_later: input.with_later,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, step, input.expected_version, input.note);
-        one(context, "milestoneWithdraw", row, options).await
+        one(context, "milestoneWithdraw", row, input.options).await
     }
 
     /// Corrects a record that was a mistake: it is voided and perhaps replaced. Figures as known before
@@ -248,20 +217,14 @@ impl MilestoneMutation {
         #[graphql(desc = "The correction.")] input: MilestoneCorrectInput,
     ) -> ApiResult<FacilityPayload> {
         let step = Step::Correct {
-            // An id of another type names no event: the service says so by the row's path.
-            event: EventId(NodeId::row_of(&input.event_id, NodeKind::Event).unwrap_or(0)),
+            event: named_event(&input.event_id),
             on: input.on.map(|day| day.0),
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, step, input.expected_version, input.note);
-        one(context, "milestoneCorrect", row, options).await
+        one(context, "milestoneCorrect", row, input.options).await
     }
 
-    /// Records, plans and withdraws up to 5,000 milestones in one change, and answers row by row.
+    /// Records, plans, withdraws and corrects up to 5,000 milestones in one change, and answers row by row.
     async fn milestone_bulk_record(
         &self,
         context: &Context<'_>,
@@ -298,29 +261,42 @@ impl MilestoneMutation {
 type NamedStep = (FacilityReference, Step, Option<i32>, Option<String>);
 
 fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
-    let milestone = row.milestone;
-    let day = || {
-        row.on
-            .map(|day| day.0)
-            .ok_or_else(|| ApiError::bad_input("MISSING_DATE", "RECORD and WITHDRAW need `on`"))
-    };
+    let on = row.on.map(|day| day.0);
+    let milestone = given(
+        row.milestone,
+        "MISSING_MILESTONE",
+        "RECORD, PLAN and WITHDRAW need `milestone`",
+    );
+    let day = given(on, "MISSING_DATE", "RECORD and WITHDRAW need `on`");
     let step = match row.action {
         MilestoneAction::Record => Step::Record {
-            milestone,
-            on: day()?,
+            milestone: milestone?,
+            on: day?,
             imply_earlier: row.with_others,
         },
         MilestoneAction::Plan => Step::Plan {
-            milestone,
-            on: row.on.map(|day| day.0),
+            milestone: milestone?,
+            on,
         },
         MilestoneAction::Withdraw => Step::Withdraw {
-            milestone,
-            on: day()?,
+            milestone: milestone?,
+            on: day?,
             with_later: row.with_others,
+        },
+        MilestoneAction::Correct => Step::Correct {
+            event: given(
+                row.event_id.as_ref().map(named_event),
+                "MISSING_EVENT",
+                "CORRECT needs `eventId`",
+            )?,
+            on,
         },
     };
     Ok((row.facility, step, row.expected_version, row.note))
+}
+
+fn given<T>(value: Option<T>, code: &'static str, message: &str) -> ApiResult<T> {
+    value.ok_or_else(|| ApiError::bad_input(code, message))
 }
 
 async fn one(
@@ -389,11 +365,11 @@ async fn bulk_payload(
         .iter()
         .filter(|row| !row.problems.is_empty())
         .count();
-    let written = if outcome.change.is_some() {
-        outcome.rows.len() - refused
-    } else {
-        0
-    };
+    let written = outcome
+        .rows
+        .iter()
+        .filter(|row| row.version.is_some())
+        .count();
     let rows = outcome
         .rows
         .iter()
@@ -401,6 +377,7 @@ async fn bulk_payload(
         .map(|(row, index)| BulkRow {
             index,
             facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
+            version: row.version,
             event_ids: event_ids(row),
             user_errors: user_errors(row, actor, &["input", "rows", &index.to_string()]),
         })

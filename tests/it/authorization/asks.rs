@@ -229,6 +229,10 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Facility,
             json!({ "facility": facility, "kind": "VENDOR", "on": "2021-12-19" }),
         ),
+        F::FacilityCorrect => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "eventId": target.link }),
+        ),
         F::FacilityReferenceSet => mutation(
             Aim::Facility,
             json!({ "facility": facility, "reference": format!("made-up-{unique}") }),

@@ -54,6 +54,7 @@ fn traces(target: &Target) -> Vec<String> {
         target.name.to_owned(),
         target.facility.clone(),
         target.event.clone(),
+        target.link.clone(),
         target.token.clone(),
         "outside".to_owned(),
     ];

@@ -25,7 +25,10 @@ pub struct Target {
     pub name: &'static str,
     pub reference: &'static str,
     pub facility: String,
+    /// A milestone that it reached.
     pub event: String,
+    /// A link that it has.
+    pub link: String,
     /// The organisations around it, one of each kind.
     pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
@@ -94,6 +97,7 @@ impl Scene {
             reference,
             facility: String::new(),
             event: String::new(),
+            link: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
         };
@@ -149,9 +153,12 @@ impl Scene {
             .write(&ministry, "facilityRegister", "facility { id }", json!({ "code": code, "kind": "MEDICAL_CLINIC", "name": name, "openedOn": "2020-04-01" }))
             .await;
         let facility = registered["facility"]["id"].as_str().unwrap().to_owned();
+        let mut linked = Value::Null;
         for (kind, organisation) in organisations {
             let link = json!({ "facility": { "id": facility }, "kind": kind, "organisationId": organisation, "on": "2020-04-01" });
-            self.write(&ministry, "facilityLink", "", link).await;
+            linked = self
+                .write(&ministry, "facilityLink", "eventIds", link)
+                .await;
         }
         let applied = json!({ "facility": { "id": facility }, "milestone": "READER_APPLIED", "on": "2021-06-01" });
         let recorded = self
@@ -166,6 +173,7 @@ impl Scene {
         let target = self.target(side);
         target.facility = facility;
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
+        target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);
         let organisations: Vec<OrganisationId> = target
