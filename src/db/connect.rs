@@ -21,8 +21,8 @@ use sea_orm::{
 
 use super::{
     Query,
-    lanes::Lanes,
-    reader::{Reader, Readers, sqlite_size},
+    connections::{Connections, Route},
+    lanes::{Lanes, Waiting},
 };
 
 /// Which database a URL names.
@@ -70,9 +70,10 @@ impl std::fmt::Debug for DatabaseSettings {
 #[derive(Clone, Debug)]
 pub struct Database {
     backend: Backend,
-    reader: Reader,
-    writer: DatabaseConnection,
-    replica: Option<Reader>,
+    reader: Connections,
+    writer: Connections,
+    pool: DatabaseConnection,
+    replica: Option<Connections>,
     statements: Arc<AtomicU64>,
 }
 
@@ -115,8 +116,9 @@ impl Database {
         let reader = open(sqlite_options(settings, settings.connections), &statements).await?;
         Ok(Self {
             backend: Backend::Sqlite,
-            reader: Reader(Readers::Pool(reader)),
-            writer,
+            reader: Connections(Route::Pool(reader)),
+            writer: Connections(Route::Pool(writer.clone())),
+            pool: writer,
             replica: None,
             statements,
         })
@@ -127,7 +129,7 @@ impl Database {
         let lanes = |pool: &DatabaseConnection| {
             let pool = pool.get_postgres_connection_pool().clone();
             let lanes = Lanes::new(pool, settings.connections, Arc::clone(&statements));
-            Reader(Readers::Lanes(Arc::new(lanes)))
+            Connections(Route::Lanes(Arc::new(lanes)))
         };
         let pool = open(postgres_options(settings, &settings.url), &statements).await?;
         let replica = match &settings.read_url {
@@ -137,10 +139,12 @@ impl Database {
             }
             None => None,
         };
+        let connections = lanes(&pool);
         Ok(Self {
             backend: Backend::Postgres,
-            reader: lanes(&pool),
-            writer: pool,
+            reader: connections.clone(),
+            writer: connections,
+            pool,
             replica,
             statements,
         })
@@ -158,7 +162,7 @@ impl Database {
     }
 
     /// For reading what is current.
-    pub fn read(&self) -> &Reader {
+    pub fn read(&self) -> &Connections {
         &self.reader
     }
 
@@ -173,26 +177,37 @@ impl Database {
             add(reader.size());
         }
         if self.backend == Backend::Sqlite {
-            add(sqlite_size(&self.writer));
+            add(self.writer.size());
         }
         (open, idle)
     }
 
     /// A copy that follows behind, if there is one: for reading what can no longer change, once it is there.
-    pub fn replica(&self) -> Option<&Reader> {
+    pub fn replica(&self) -> Option<&Connections> {
         self.replica.as_ref()
     }
 
-    /// The pool that writes, for migrations and for statements that stand alone.
-    pub fn write(&self) -> &DatabaseConnection {
+    /// For writes that are one statement.
+    pub fn write(&self) -> &Connections {
         &self.writer
+    }
+
+    /// The pool that writes, for what needs a connection of its own: migrations, bulk loading, listening. Whoever
+    /// takes one of its connections holds what [`Self::wait`] answers until it has it.
+    pub fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// Announces that a connection of the pool is waited for, for as long as what it answers lives.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.writer.wait()
     }
 
     /// Begins a transaction that will write. On SQLite it takes the write lock at once: one that began
     /// reading could not take it later without failing.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let _waiting = self.reader.wait();
-        self.writer
+        let _waiting = self.wait();
+        self.pool
             .begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
@@ -222,8 +237,8 @@ impl Database {
     pub async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
         let _waiting = self.reader.wait();
         let pool = match &self.reader.0 {
-            Readers::Pool(pool) => pool,
-            Readers::Lanes(_) => &self.writer,
+            Route::Pool(pool) => pool,
+            Route::Lanes(_) => &self.pool,
         };
         pool.begin_with_options(TransactionOptions {
             isolation_level: (self.backend == Backend::Postgres)

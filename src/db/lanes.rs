@@ -53,11 +53,14 @@ pub(super) struct Lanes {
 }
 
 /// Somebody waits for a connection of sqlx's pool for as long as this lives.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
+#[derive(Default)]
+pub struct Waiting<'a>(Option<&'a AtomicUsize>);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        if let Some(waiting) = self.0 {
+            waiting.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -103,7 +106,7 @@ impl Lanes {
             // Dropping it returns it.
             drop(self.pop());
         }
-        Waiting(&self.waiting)
+        Waiting(Some(&self.waiting))
     }
 
     /// Gives every idle connection back, and takes no more.

@@ -3,22 +3,22 @@
 //! and the search index. Everyone above speaks one SQL, with `$1` parameters, through [`Query`].
 
 mod connect;
+mod connections;
 pub mod deployment;
 mod id;
 mod lanes;
 pub mod load;
 pub mod migrations;
 mod query;
-mod reader;
 pub mod schema;
 pub mod search;
 mod table;
 pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
+pub use connections::Connections;
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
-pub use reader::Reader;
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
 

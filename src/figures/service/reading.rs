@@ -10,7 +10,7 @@ use super::{
 use crate::{
     auth::{Actor, Clause, Permission, Scope},
     change::{self, Known},
-    db::{Database, DatabaseTransaction, DbErr, FacilityId, Reader},
+    db::{Connections, Database, DatabaseTransaction, DbErr, FacilityId},
     figures::{Counts, Level},
 };
 
@@ -112,7 +112,7 @@ async fn connection<'a>(
     database: &'a Database,
     actor: &Actor,
     known: &[Known],
-) -> Result<&'a Reader, DbErr> {
+) -> Result<&'a Connections, DbErr> {
     let settled = known.iter().try_fold(0, |most: i64, known| match known {
         Known::Now => None,
         Known::UpTo { seq, .. } => Some(most.max(*seq)),
