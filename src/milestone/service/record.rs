@@ -149,13 +149,33 @@ struct Working {
     order: usize,
 }
 
+/// Of which sort a step is: two of one sort for one milestone are a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sort {
+    Record,
+    Plan,
+    Withdraw,
+    Correct,
+}
+
+impl Sort {
+    /// What may be done once more after this: a milestone is recorded again after it was withdrawn.
+    fn undone(self) -> Option<Self> {
+        match self {
+            Self::Record => Some(Self::Withdraw),
+            Self::Withdraw => Some(Self::Record),
+            Self::Plan | Self::Correct => None,
+        }
+    }
+}
+
 /// The request while its rows are checked one by one.
 struct Draft {
     today: NaiveDate,
     visible: Scope,
     recording: PerMilestone<Scope>,
     facilities: BTreeMap<FacilityId, Working>,
-    seen: HashMap<(FacilityId, Milestone, u8), usize>,
+    seen: HashMap<(FacilityId, Milestone, Sort), usize>,
     rows: Vec<(RowOutcome, usize)>,
 }
 
@@ -226,11 +246,11 @@ impl Draft {
             return Err(not_found());
         }
         let (milestone, sort) = match &row.step {
-            Step::Record { milestone, .. } => (*milestone, 0_u8),
-            Step::Plan { milestone, .. } => (*milestone, 1),
-            Step::Withdraw { milestone, .. } => (*milestone, 2),
+            Step::Record { milestone, .. } => (*milestone, Sort::Record),
+            Step::Plan { milestone, .. } => (*milestone, Sort::Plan),
+            Step::Withdraw { milestone, .. } => (*milestone, Sort::Withdraw),
             Step::Correct { event, .. } => match working.history.find(*event).map(|e| e.aspect) {
-                Some(Aspect::Milestone(milestone)) => (milestone, 3),
+                Some(Aspect::Milestone(milestone)) => (milestone, Sort::Correct),
                 _ => return Err(vec![Problem::EventNotFound]),
             },
         };
@@ -251,6 +271,9 @@ impl Draft {
                 working.after = after;
                 working.events.extend(events);
                 working.order = working.order.min(index);
+                if let Some(undone) = sort.undone() {
+                    self.seen.remove(&(facility, milestone, undone));
+                }
                 Ok(made)
             }
             Ok(_) => Err(problems),
