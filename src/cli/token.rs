@@ -28,7 +28,7 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     let (token, _) = auth
         .issue_access_token(&options.email, lifetime)
         .await
-        .map_err(|failure| super::user::explain(&failure))?;
+        .map_err(super::user::explain)?;
     writeln!(std::io::stdout(), "{token}")?;
     Ok(ExitCode::SUCCESS)
 }
