@@ -16,7 +16,7 @@ use super::entity::{self, Bounds};
 pub use super::entity::{Details, Entry, EventsOfEntry, Position, events_of};
 use crate::{
     app::Clock,
-    auth::{Actor, Permission},
+    auth::{Actor, Permission, Scope},
     db::{Database, DbErr},
 };
 
@@ -113,6 +113,19 @@ pub async fn page(
         last => blurred(reached).max(last.map_or(Position::after_change(0), |last| last.position)),
     };
     Ok(FeedPage { entries, end, more })
+}
+
+/// The page that follows a place of all that ever happened, however old: for the operator, who keeps no cursor.
+pub async fn whole(database: &Database, after: Position, size: usize) -> Result<FeedPage, DbErr> {
+    let last = entity::bounds(database.read(), DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH)
+        .await?
+        .last;
+    let walk = entity::walk(database.read(), &Scope::All, after, size, last).await?;
+    Ok(FeedPage {
+        entries: walk.entries,
+        end: walk.reached,
+        more: walk.steps == size,
+    })
 }
 
 async fn bounds(database: &Database, now: DateTime<Utc>) -> Result<Bounds, DbErr> {

@@ -181,6 +181,17 @@ impl From<&Step> for Subject {
     }
 }
 
+impl Subject {
+    /// What may be done once more after this: a milestone is recorded again after it was withdrawn.
+    fn undone(self) -> Option<Self> {
+        match self {
+            Self::Record(milestone) => Some(Self::Withdraw(milestone)),
+            Self::Withdraw(milestone) => Some(Self::Record(milestone)),
+            Self::Plan(_) | Self::Correct(_) => None,
+        }
+    }
+}
+
 /// The request while its rows are checked one by one.
 struct Draft {
     today: NaiveDate,
@@ -276,6 +287,9 @@ impl Draft {
                 working.events.extend(events);
                 working.milestones.push(milestone);
                 working.order = working.order.min(index);
+                if let Some(undone) = Subject::from(&row.step).undone() {
+                    self.seen.remove(&(facility, undone));
+                }
                 Ok(made)
             }
             Ok(_) => Err(problems),
