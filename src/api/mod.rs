@@ -6,6 +6,7 @@ pub mod context;
 pub mod error;
 pub mod node_id;
 pub mod page;
+pub mod plain;
 pub mod policy;
 pub mod request;
 pub mod scalars;

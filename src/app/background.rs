@@ -18,7 +18,7 @@ use crate::{
 /// How often to look for changes of which no bell told.
 const LOOK: Duration = Duration::from_millis(250);
 /// Changes committed within this time of each other are numbered together.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// How often to look for jobs that are due.
 const JOBS: Duration = Duration::from_secs(60);
 /// How long a stopping process waits for what is under way.

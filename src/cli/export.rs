@@ -347,7 +347,11 @@ fn told(row: &TimelineRow) -> String {
         Aspect::Code => ("CODE_SUCCEEDED", None),
     };
     let milestone = milestone.map(|milestone| format!(" {}", word(&milestone)));
-    let voided = if row.voided_by.is_some() { " (voided)" } else { "" };
+    let voided = if row.voided_by.is_some() {
+        " (voided)"
+    } else {
+        ""
+    };
     let on = event.effective_on;
     format!("{what}{} {on}{voided}", milestone.unwrap_or_default())
 }

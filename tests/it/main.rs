@@ -26,6 +26,7 @@ mod load;
 mod mail;
 mod migrations;
 mod pipeline;
+mod plain;
 mod reference;
 mod registry;
 mod seed;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, ID, Lookahead, Object, SimpleObject};
+use async_graphql::{Context, ID, InputType, Lookahead, Object, SimpleObject, Value};
 use chrono::{DateTime, Utc};
 
 use super::PrefectureName;
@@ -12,6 +12,7 @@ use crate::{
         ApiError, ApiResult, Date, NodeId, UserError,
         context::{caller, services},
         node_id::NodeKind,
+        plain::{Plain, PlainField, PlainFields},
     },
     auth::{Actor, Identity, OrganisationName, Permission},
     change::Source,
@@ -29,12 +30,75 @@ use crate::{
 
 /// A hospital, clinic or pharmacy (施設), as it stands now.
 #[derive(Clone, Debug)]
-pub struct Facility {
+pub struct FacilityFields {
     row: FacilityRow,
     reference: Option<String>,
     past_codes: Vec<(String, chrono::NaiveDate)>,
     planned: Vec<(Milestone, chrono::NaiveDate)>,
     timeline: Vec<TimelineRow>,
+}
+
+/// A hospital, clinic or pharmacy (施設), as it stands now.
+pub type Facility = Plain<FacilityFields>;
+
+impl PlainFields for FacilityFields {
+    const TYPE: &'static str = "Facility";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        let row = &self.row;
+        let text = |text: &str| Value::String(text.to_owned());
+        Some(match field.name() {
+            "id" => NodeId::new(NodeKind::Facility, row.id.0)
+                .encode()
+                .to_value(),
+            "code" => text(&row.code),
+            "kind" => row.kind.to_value(),
+            "prefecture" => PrefectureName::from(row.prefecture).to_value(),
+            "name" => text(&row.name),
+            "nameKana" => text(&row.name_kana),
+            "publicInstitution" => row.public_institution.into(),
+            "openedOn" => Date(row.opened_on).to_value(),
+            "closedOn" => row.closed_on.map(Date).to_value(),
+            "stage" => row.stage.to_value(),
+            "lastMilestoneOn" => row.last_milestone_on.map(Date).to_value(),
+            "version" => row.version.into(),
+            "reference" => self.reference.as_deref().map_or(Value::Null, text),
+            "vendor" => field.optional(row.vendor.as_ref())?,
+            "chain" => field.optional(row.chain.as_ref())?,
+            "supportContractor" => field.optional(row.contractor.as_ref())?,
+            "milestones" => field.list(self.milestone_statuses())?,
+            _ => return None,
+        })
+    }
+}
+
+impl PlainFields for OrganisationName {
+    const TYPE: &'static str = "OrganisationSummary";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        match field.name() {
+            "id" => Some(
+                NodeId::new(NodeKind::Organisation, self.id.0)
+                    .encode()
+                    .to_value(),
+            ),
+            "name" => Some(Value::String(self.name.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl PlainFields for MilestoneStatus {
+    const TYPE: &'static str = "MilestoneStatus";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        match field.name() {
+            "milestone" => Some(self.milestone.to_value()),
+            "reachedOn" => Some(self.reached_on.to_value()),
+            "plannedOn" => Some(self.planned_on.to_value()),
+            _ => None,
+        }
+    }
 }
 
 /// An organisation's id and name.
@@ -163,8 +227,8 @@ pub struct Correction {
 }
 
 /// A hospital, clinic or pharmacy (施設), as it stands now.
-#[Object]
-impl Facility {
+#[Object(name = "Facility")]
+impl FacilityFields {
     /// Global id.
     pub async fn id(&self) -> ID {
         NodeId::new(NodeKind::Facility, self.row.id.0).encode()
@@ -293,24 +357,29 @@ impl Facility {
 
     /// The ten milestones, in order.
     async fn milestones(&self) -> Vec<MilestoneStatus> {
+        self.milestone_statuses().collect()
+    }
+
+    /// What was recorded of it, in the order of recording: the latest 500 entries.
+    async fn timeline(&self) -> Vec<TimelineEntry> {
+        self.timeline.iter().map(timeline_entry).collect()
+    }
+}
+
+impl FacilityFields {
+    fn milestone_statuses(&self) -> impl Iterator<Item = MilestoneStatus> {
         let reached = self.row.milestones.unwrap_or_default();
-        reached
-            .iter()
-            .map(|(milestone, reached_on)| MilestoneStatus {
+        Milestone::ALL
+            .into_iter()
+            .map(move |milestone| MilestoneStatus {
                 milestone,
-                reached_on: reached_on.map(Date),
+                reached_on: reached.of(milestone).map(Date),
                 planned_on: self
                     .planned
                     .iter()
                     .find(|(planned, _)| *planned == milestone)
                     .map(|(_, day)| Date(*day)),
             })
-            .collect()
-    }
-
-    /// What was recorded of it, in the order of recording: the latest 500 entries.
-    async fn timeline(&self) -> Vec<TimelineEntry> {
-        self.timeline.iter().map(timeline_entry).collect()
     }
 }
 
@@ -465,13 +534,14 @@ impl Selected {
         };
         Ok(rows
             .into_iter()
-            .map(|row| Facility {
+            .map(|row| FacilityFields {
                 reference: references.remove(&row.id),
                 past_codes: past_codes.remove(&row.id).unwrap_or_default(),
                 planned: planned.remove(&row.id).unwrap_or_default(),
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
             })
+            .map(Plain)
             .collect())
     }
 }

@@ -263,11 +263,19 @@ pub async fn remove_periods(
         return Ok(());
     }
     let mut query = Query::new("UPDATE facility_period SET removed_by = ");
-    query.bind(change.0).push(" FROM ");
-    query.bind_pairs(database.backend(), from).push(
-        " WHERE facility_period.facility_id = pairs.id AND facility_period.effective_from >= pairs.day \
-         AND facility_period.removed_by IS NULL",
-    );
+    query.bind(change.0);
+    if let [(facility, day)] = from {
+        // PostgreSQL plans this once, and the pairs anew each time.
+        query.push(" WHERE facility_id = ").bind(*facility);
+        query.push(" AND effective_from >= ").bind(*day);
+    } else {
+        query.push(" FROM ");
+        query.bind_pairs(database.backend(), from).push(
+            " WHERE facility_period.facility_id = pairs.id \
+             AND facility_period.effective_from >= pairs.day",
+        );
+    }
+    query.push(" AND facility_period.removed_by IS NULL");
     query.execute(transaction).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::{ANY, Block, DELTA_COLUMNS, Series, StoredDelta, add_encoded, read_delta};
 use crate::{
@@ -161,9 +161,44 @@ struct Pieces {
     series: Series,
     /// The blocks whose totals are added up.
     blocks: Vec<Block>,
-    /// `None`: whatever is not folded. Otherwise the changes up to this number that were numbered from this
-    /// instant on, or are not folded.
-    beside: Option<(i64, DateTime<Utc>)>,
+    beside: Beside,
+}
+
+/// Changes that are in none of the totals asked for.
+#[derive(Clone, Copy)]
+enum Beside {
+    /// Whatever is not folded.
+    NotFolded,
+    /// Up to a number, those of the day that began at an instant, and what is not folded.
+    UpTo(i64, DateTime<Utc>),
+}
+
+impl Beside {
+    /// Appends one of the two conditions on a change `c` of which exactly one holds for each. Each is a stretch of one
+    /// index, which a condition with OR is not.
+    fn push(self, query: &mut Query, second: bool) {
+        const FOLDED: &str = "(SELECT folded_seq FROM change_horizon WHERE id = 1)";
+        match (self, second) {
+            (Self::NotFolded, false) => {
+                query.push("c.seq > ").push(FOLDED);
+            }
+            (Self::NotFolded, true) => {
+                query.push("c.seq IS NULL");
+            }
+            (Self::UpTo(seq, _), false) => {
+                query.push("c.seq > ").push(FOLDED);
+                query.push(" AND c.seq <= ").bind(seq);
+            }
+            (Self::UpTo(seq, begins), true) => {
+                query.push("c.settled_at >= ").bind(begins);
+                query
+                    .push(" AND c.settled_at < ")
+                    .bind(begins + Days::new(1));
+                query.push(" AND c.seq <= ").bind(seq);
+                query.push(" AND c.seq <= ").push(FOLDED);
+            }
+        }
+    }
 }
 
 /// The counts of a series on each of some days, with everything that is committed.
@@ -175,7 +210,7 @@ pub async fn grids(
     let pieces = Pieces {
         series: *series,
         blocks: vec![series.block],
-        beside: None,
+        beside: Beside::NotFolded,
     };
     sum(connection, &pieces, days).await
 }
@@ -193,7 +228,7 @@ pub async fn nation_known(
     let pieces = Pieces {
         series: Series::NATION,
         blocks: Block::before(first, last),
-        beside: Some((seq, day_begins(last))),
+        beside: Beside::UpTo(seq, day_begins(last)),
     };
     sum(connection, &pieces, days).await
 }
@@ -228,16 +263,12 @@ async fn sum(
     query.bind_pairs(backend, &blocks);
     query.push(") AS block CROSS JOIN (SELECT id AS place, day FROM ");
     query.bind_pairs(backend, &places).push(") AS asked");
-    for not_folded in NOT_FOLDED {
+    for second in [false, true] {
         query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
         query.push(SUMMED_DELTAS).push(" ").push(UNFOLDED);
         query.push(" WHERE d.effective_on <= ").bind(*last);
-        query.push(" AND (").push(not_folded);
-        if let Some((seq, from)) = pieces.beside {
-            query.push(" OR c.settled_at >= ").bind(from);
-            query.push(") AND (c.seq <= ").bind(seq);
-        }
-        query.push(")");
+        query.push(" AND ");
+        pieces.beside.push(&mut query, second);
         for (column, member) in [
             ("d.vendor_id", pieces.series.vendor),
             ("d.chain_id", pieces.series.chain),
@@ -247,10 +278,6 @@ async fn sum(
             }
         }
         query.push(" GROUP BY d.effective_on, d.kind, d.prefecture");
-        if pieces.beside.is_some() {
-            // What has no number yet is beyond every number.
-            break;
-        }
     }
     let mut grids = vec![Grid::default(); days.len()];
     for row in query.all(connection).await? {

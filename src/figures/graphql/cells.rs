@@ -9,6 +9,7 @@ use crate::{
         context::{caller, services},
         node_id::NodeKind,
         page::Fingerprint,
+        plain::{PlainField, PlainFields},
     },
     auth::{Actor, OrganisationName, graphql::OrganisationNames},
     db::{FacilityId, OrganisationId},
@@ -230,6 +231,27 @@ impl FigureCell<'_> {
         };
         let total = ListTotal::exact(self.counts.at(level.into()));
         connection(context, &page, ids, total).await
+    }
+}
+
+impl PlainFields for FigureCell<'_> {
+    const TYPE: &'static str = "FigureCell";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        let Self { group, counts, .. } = self;
+        Some(match field.name() {
+            "kind" => group.kind.to_value(),
+            "prefecture" => group.prefecture.map(PrefectureName::from).to_value(),
+            "bureau" => group.bureau.to_value(),
+            "all" => counts.all.into(),
+            "applied" => counts.applied.into(),
+            "ready" => counts.ready.into(),
+            "live" => counts.live.into(),
+            "appliedPercent" => percent(counts.applied, counts.all).to_value(),
+            "readyPercent" => percent(counts.ready, counts.all).to_value(),
+            "livePercent" => percent(counts.live, counts.all).to_value(),
+            _ => return None,
+        })
     }
 }
 

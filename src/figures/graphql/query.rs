@@ -10,6 +10,7 @@ use crate::{
     api::{
         ApiError, ApiResult, Date,
         context::{caller, services},
+        plain::Plain,
     },
     auth::Actor,
     change::{self, Known},
@@ -147,7 +148,7 @@ impl RolloutFigures {
     }
 
     /// The counts of each group; groups in which nothing is counted are left out.
-    async fn cells(&self) -> Vec<FigureCell<'_>> {
+    async fn cells(&self) -> Vec<Plain<FigureCell<'_>>> {
         self.groups()
             .into_iter()
             .map(|group| {
@@ -159,7 +160,7 @@ impl RolloutFigures {
     }
 
     /// The counts of all groups together.
-    async fn total(&self) -> FigureCell<'_> {
+    async fn total(&self) -> Plain<FigureCell<'_>> {
         self.cell(Group::default(), |answer| {
             let mut total = Counts::ZERO;
             for counts in answer.values() {
@@ -314,13 +315,13 @@ impl RolloutFigures {
         groups
     }
 
-    fn cell(&self, group: Group, count: impl Fn(&Answer) -> Counts) -> FigureCell<'_> {
-        FigureCell {
+    fn cell(&self, group: Group, count: impl Fn(&Answer) -> Counts) -> Plain<FigureCell<'_>> {
+        Plain(FigureCell {
             figures: self,
             group,
             counts: count(&self.answer),
             earlier: self.earlier.as_ref().map(count),
-        }
+        })
     }
 }
 
