@@ -410,6 +410,27 @@ async fn a_settled_question_gets_the_same_answer_for_ever(
 
 #[rstest]
 #[tokio::test]
+async fn before_the_first_change_nothing_was_known_however_far_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "-9999-01-01T00:00:00Z",
+        "-262000-01-01T00:00:00Z"
+    )]
+    at: &str,
+) {
+    let api = Api::new(backend).await;
+    api.register("0110112489", "MEDICAL_CLINIC", "みなと内科")
+        .await;
+    api.settle_and_fold().await;
+    let query = "query ($at: DateTime!) { rolloutFigures(knownAt: $at) { total { all } } }";
+    let data = api.data(&ministry(), query, json!({ "at": at })).await;
+    assert_eq!(data["rolloutFigures"]["total"]["all"], 0);
+}
+
+#[rstest]
+#[tokio::test]
 async fn every_count_opens_into_its_facilities_and_every_difference_sums(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
     #[values(11, 12)] seed: u64,
