@@ -119,6 +119,9 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
         Problem::CodeDoesNotFit => Code::CodeDoesNotFit,
         Problem::UnknownOrganisation => Code::UnknownOrganisation,
-        Problem::BadText { .. } => Code::InvalidText,
+        Problem::BadText { .. } | Problem::BadIdempotencyKey { .. } | Problem::BadReason { .. } => {
+            Code::InvalidText
+        }
+        Problem::MissingDate => Code::Missing,
     }
 }

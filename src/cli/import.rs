@@ -304,7 +304,7 @@ async fn resolve(
             };
             let row = StepRow {
                 facility,
-                step,
+                step: Ok(step),
                 expected_version: None,
                 note: line.note.filter(|note| !note.is_empty()),
             };

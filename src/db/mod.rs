@@ -4,6 +4,7 @@
 
 mod connect;
 pub mod deployment;
+mod failure;
 mod id;
 pub mod load;
 pub mod migrations;
@@ -14,15 +15,8 @@ mod table;
 pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
+pub use failure::{is_transient, is_unique_violation};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
-
-/// Is this error a violated unique constraint? Both databases say so in their own words.
-pub fn is_unique_violation(error: &DbErr) -> bool {
-    matches!(
-        error.sql_err(),
-        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
-    )
-}

@@ -77,6 +77,18 @@ pub enum Problem {
     NothingToDo,
     /// The idempotency key was used for another request.
     KeyReused,
+    /// The idempotency key is empty or too long, or holds characters that can't be stored.
+    BadIdempotencyKey {
+        /// Most characters.
+        most: usize,
+    },
+    /// The reason is too long, or holds characters that can't be stored.
+    BadReason {
+        /// Most characters.
+        most: usize,
+    },
+    /// What is recorded or withdrawn needs a day.
+    MissingDate,
     /// The institution code is not one.
     BadCode(InstitutionCodeError),
     /// Another facility has, or had, this code.
@@ -165,7 +177,11 @@ impl Problem {
             Self::UnknownOrganisation => "該当する組織が見つかりません。".to_owned(),
             Self::ReferenceTaken => "この管理番号は別の施設に使われています。".to_owned(),
             Self::KeyReused => "この冪等キーは別の内容の要求に使われています。".to_owned(),
-            Self::BadText { most } => {
+            Self::BadIdempotencyKey { most } => {
+                format!("冪等キーは1〜{most}文字とし、制御文字を含めないでください。")
+            }
+            Self::MissingDate => "日付を入力してください。".to_owned(),
+            Self::BadText { most } | Self::BadReason { most } => {
                 format!("文字列は{most}文字以内とし、制御文字を含めないでください。")
             }
         }
@@ -220,7 +236,11 @@ impl Problem {
             Self::KeyReused => {
                 "This idempotency key was used for a request with other content.".to_owned()
             }
-            Self::BadText { most } => {
+            Self::BadIdempotencyKey { most } => {
+                format!("An idempotency key has 1 to {most} characters, and no control characters.")
+            }
+            Self::MissingDate => "A day is needed here.".to_owned(),
+            Self::BadText { most } | Self::BadReason { most } => {
                 format!("Use at most {most} characters, and no control characters.")
             }
         }

@@ -14,9 +14,12 @@ use crate::{
     auth::{
         Actor, AuthService, Language, Origin,
         input::Flaw,
+        keys::KeyError,
         service::{Failure, Fault, Problem},
     },
+    change::WriteError,
     db::{DbErr, OrganisationId, UserId},
+    milestone,
 };
 
 /// What a resolver of the accounts needs.
@@ -60,13 +63,18 @@ pub(super) fn split<T, R: Into<Problem>>(
                 .map(|reason| user_error(reason.into(), language));
             Ok((None, errors.collect()))
         }
+        Err(Failure::Fault(Fault::Write(WriteError::KeyReused))) => {
+            let path = ["input", "idempotencyKey"].map(str::to_owned).to_vec();
+            let error = UserError::of(&milestone::Problem::KeyReused, path, language);
+            Ok((None, vec![error]))
+        }
         Err(Failure::Fault(fault)) => Err(api_error(fault)),
     }
 }
 
 fn api_error(fault: Fault) -> ApiError {
     match fault {
-        Fault::Database(error) => error.into(),
+        Fault::Database(error) | Fault::Keys(KeyError::Database(error)) => error.into(),
         Fault::Write(error) => error.into(),
         Fault::Keys(_) | Fault::Hashing(_) => DbErr::Custom(fault.to_string()).into(),
     }

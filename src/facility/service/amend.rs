@@ -163,8 +163,12 @@ pub async fn amend(
     if let Some(contacts) = &plan.contacts {
         entity::update_contacts(&transaction, facility, contacts).await?;
     }
-    if let Some((code, on)) = plan.code {
-        entity::replace_code(&transaction, facility, code, on).await?;
+    if let Some((code, on)) = plan.code
+        && !entity::replace_code(&transaction, facility, code, on).await?
+    {
+        // Somebody took it since we looked.
+        let refused = outcome(Some(facility), Some(version), vec![Problem::CodeTaken]);
+        return writer.refuse(transaction, refused).await;
     }
     let events = commit(writer, &transaction, change, &[amended]).await?;
     done.change = Some(change);
@@ -421,6 +425,7 @@ fn outcome(
     problems: Vec<Problem>,
 ) -> BulkOutcome {
     BulkOutcome {
+        nothing_written: !problems.is_empty(),
         change: None,
         rows: vec![RowOutcome {
             facility,

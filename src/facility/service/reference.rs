@@ -62,6 +62,7 @@ pub async fn set_reference(
     let outcome = |change, row| BulkOutcome {
         change,
         rows: vec![row],
+        nothing_written: refused,
     };
     if refused || writer.dry_run {
         return writer.refuse(transaction, outcome(None, row)).await;

@@ -47,13 +47,22 @@ pub async fn register(
         problems.push(Problem::CodeTaken);
     }
     let (Some(code), true) = (code, problems.is_empty()) else {
-        return writer.refuse(transaction, refused(problems)).await;
+        let refused = BulkOutcome::refused(problems);
+        return writer.refuse(transaction, refused).await;
     };
     if writer.dry_run {
-        return writer.refuse(transaction, refused(Vec::new())).await;
+        let tried = BulkOutcome {
+            nothing_written: false,
+            ..BulkOutcome::refused(Vec::new())
+        };
+        return writer.refuse(transaction, tried).await;
     }
     let facility = entity::insert(&transaction, &registration.contacts).await?;
-    entity::add_code(&transaction, facility, code).await?;
+    if !entity::add_code(&transaction, facility, code).await? {
+        // Somebody took it since we looked: another, or the same request that was sent twice.
+        let refused = BulkOutcome::refused(vec![Problem::CodeTaken]);
+        return writer.refuse(transaction, refused).await;
+    }
     let change = change::record(
         &transaction,
         writer,
@@ -65,9 +74,8 @@ pub async fn register(
     let after = match History::new(events.clone()).derive() {
         Ok(after) => after,
         Err(broken) => {
-            return writer
-                .refuse(transaction, refused(vec![broken.into()]))
-                .await;
+            let refused = BulkOutcome::refused(vec![broken.into()]);
+            return writer.refuse(transaction, refused).await;
         }
     };
     let amended = Amended {
@@ -87,6 +95,7 @@ pub async fn register(
             events: ids.into_iter().flatten().collect(),
             problems: Vec::new(),
         }],
+        nothing_written: false,
     };
     writer.finish(transaction, outcome).await
 }
@@ -157,14 +166,4 @@ pub fn check_contacts(contacts: &Contacts) -> Option<Problem> {
         && sound(email, 3)
         && email.contains('@');
     (!all).then_some(Problem::BadText { most: MOST_NAME })
-}
-
-fn refused(problems: Vec<Problem>) -> BulkOutcome {
-    BulkOutcome {
-        change: None,
-        rows: vec![RowOutcome {
-            problems,
-            ..RowOutcome::default()
-        }],
-    }
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, WriteOptions,
+        ApiError, ApiResult, Date, NodeId, UserError, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
     },
@@ -14,7 +14,7 @@ use crate::{
         facility_payload, resolve, user_errors,
     },
     milestone::{
-        Milestone,
+        Milestone, Problem,
         service::{BulkOutcome, ErrorPolicy, MOST_ROWS, Step, StepRow, write_steps},
     },
 };
@@ -172,6 +172,8 @@ pub struct MilestoneBulkRecordPayload {
     written_count: i32,
     /// Rows that were refused.
     refused_count: i32,
+    /// What is wrong with the request itself; if anything is, no row was looked at.
+    user_errors: Vec<UserError>,
 }
 
 /// Mutations of the pipeline.
@@ -196,7 +198,7 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneRecord", row, options).await
     }
 
@@ -215,7 +217,7 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestonePlan", row, options).await
     }
 
@@ -236,7 +238,7 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneWithdraw", row, options).await
     }
 
@@ -257,7 +259,7 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneCorrect", row, options).await
     }
 
@@ -278,33 +280,46 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let rows = input
-            .rows
-            .into_iter()
-            .map(bulk_step)
-            .collect::<ApiResult<Vec<_>>>()?;
-        let outcome = write(
+        let rows = input.rows.into_iter().map(named_step).collect();
+        let written = write(
             context,
             "milestoneBulkRecord",
             rows,
             input.error_policy,
             &options,
         )
-        .await?;
-        bulk_payload(context, outcome).await
+        .await;
+        match written {
+            Err(ApiError::Refused(problems)) => {
+                let actor = &caller(context)?.actor;
+                Ok(MilestoneBulkRecordPayload {
+                    rows: Vec::new(),
+                    written_count: 0,
+                    refused_count: 0,
+                    user_errors: user_errors(&problems, actor, &["input"]),
+                })
+            }
+            written => bulk_payload(context, written?).await,
+        }
     }
 }
 
-type NamedStep = (FacilityReference, Step, Option<i32>, Option<String>);
+type NamedStep = (
+    FacilityReference,
+    Result<Step, Problem>,
+    Option<i32>,
+    Option<String>,
+);
 
-fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
+fn named_step(row: MilestoneRowInput) -> NamedStep {
+    let step = step(&row);
+    (row.facility, step, row.expected_version, row.note)
+}
+
+fn step(row: &MilestoneRowInput) -> Result<Step, Problem> {
     let milestone = row.milestone;
-    let day = || {
-        row.on
-            .map(|day| day.0)
-            .ok_or_else(|| ApiError::bad_input("MISSING_DATE", "RECORD and WITHDRAW need `on`"))
-    };
-    let step = match row.action {
+    let day = || row.on.map(|day| day.0).ok_or(Problem::MissingDate);
+    Ok(match row.action {
         MilestoneAction::Record => Step::Record {
             milestone,
             on: day()?,
@@ -319,8 +334,7 @@ fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
             on: day()?,
             with_later: row.with_others,
         },
-    };
-    Ok((row.facility, step, row.expected_version, row.note))
+    })
 }
 
 async fn one(
@@ -329,15 +343,15 @@ async fn one(
     row: NamedStep,
     options: WriteOptions,
 ) -> ApiResult<FacilityPayload> {
-    let outcome = write(
+    let written = write(
         context,
         operation,
         vec![row],
         ErrorPolicy::RejectAll,
         &options,
     )
-    .await?;
-    facility_payload(context, outcome).await
+    .await;
+    facility_payload(context, written).await
 }
 
 async fn write(
@@ -389,10 +403,10 @@ async fn bulk_payload(
         .iter()
         .filter(|row| !row.problems.is_empty())
         .count();
-    let written = if outcome.change.is_some() {
-        outcome.rows.len() - refused
-    } else {
+    let written = if outcome.nothing_written {
         0
+    } else {
+        outcome.rows.len() - refused
     };
     let rows = outcome
         .rows
@@ -402,12 +416,13 @@ async fn bulk_payload(
             index,
             facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
             event_ids: event_ids(row),
-            user_errors: user_errors(row, actor, &["input", "rows", &index.to_string()]),
+            user_errors: user_errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
         })
         .collect();
     Ok(MilestoneBulkRecordPayload {
         rows,
         written_count: i32::try_from(written).unwrap_or(i32::MAX),
         refused_count: i32::try_from(refused).unwrap_or(i32::MAX),
+        user_errors: Vec::new(),
     })
 }

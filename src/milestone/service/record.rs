@@ -72,8 +72,8 @@ pub enum Step {
 pub struct StepRow {
     /// The facility; `None` if what the caller gave is none of theirs.
     pub facility: Option<FacilityId>,
-    /// What to do.
-    pub step: Step,
+    /// What to do, or what is wrong with how it was asked.
+    pub step: Result<Step, Problem>,
     /// The version the caller read.
     pub expected_version: Option<i32>,
     /// A remark kept with the event.
@@ -109,6 +109,23 @@ pub struct BulkOutcome {
     pub change: Option<ChangeId>,
     /// Row by row, in input order.
     pub rows: Vec<RowOutcome>,
+    /// Nothing was written, and without `dry_run` nothing would be.
+    #[serde(default)]
+    pub nothing_written: bool,
+}
+
+impl BulkOutcome {
+    /// Of a request of one row that was refused before its facility was looked at.
+    pub fn refused(problems: Vec<Problem>) -> Self {
+        Self {
+            change: None,
+            rows: vec![RowOutcome {
+                problems,
+                ..RowOutcome::default()
+            }],
+            nothing_written: true,
+        }
+    }
 }
 
 /// Does the steps of all rows in one transaction, by the error policy, or answers as the first time if
@@ -225,7 +242,8 @@ impl Draft {
         if !working.state.within(&self.visible) {
             return Err(not_found());
         }
-        let (milestone, sort) = match &row.step {
+        let step = row.step.as_ref().map_err(|wrong| vec![wrong.clone()])?;
+        let (milestone, sort) = match step {
             Step::Record { milestone, .. } => (*milestone, 0_u8),
             Step::Plan { milestone, .. } => (*milestone, 1),
             Step::Withdraw { milestone, .. } => (*milestone, 2),
@@ -237,14 +255,14 @@ impl Draft {
         if !working.state.within(self.recording.of(milestone)) {
             return Err(vec![Problem::Forbidden]);
         }
-        let mut problems = check_row(row, &working.state, self.today);
+        let mut problems = check_row(row, step, &working.state, self.today);
         if let Some(&first) = self.seen.get(&(facility, milestone, sort)) {
             problems.push(Problem::DuplicateRow { first });
         }
         self.seen
             .entry((facility, milestone, sort))
             .or_insert(index);
-        match apply(working, &row.step, row.note.as_ref()) {
+        match apply(working, step, row.note.as_ref()) {
             Ok((history, after, events)) if problems.is_empty() => {
                 let made = events.len();
                 working.history = history;
@@ -323,12 +341,16 @@ impl Draft {
                 row
             })
             .collect();
-        BulkOutcome { change, rows }
+        BulkOutcome {
+            change,
+            rows,
+            nothing_written,
+        }
     }
 }
 
 /// The checks that need no history.
-fn check_row(row: &StepRow, state: &LockedState, today: NaiveDate) -> Vec<Problem> {
+fn check_row(row: &StepRow, step: &Step, state: &LockedState, today: NaiveDate) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(expected) = row.expected_version
         && expected != state.version
@@ -337,7 +359,7 @@ fn check_row(row: &StepRow, state: &LockedState, today: NaiveDate) -> Vec<Proble
             current: state.version,
         });
     }
-    let (day, may_be_ahead) = match &row.step {
+    let (day, may_be_ahead) = match step {
         Step::Record { on, .. } | Step::Withdraw { on, .. } => (Some(*on), false),
         Step::Correct { on, .. } => (*on, false),
         Step::Plan { on, .. } => (*on, true),
