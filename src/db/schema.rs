@@ -6,7 +6,8 @@ use super::{Column, Table};
 /// A table as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// Its name and all its columns, but those that are derived for searching.
+    /// Its name and all its columns, but those that are derived for searching, and the feed's epoch, which is another
+    /// in each copy.
     pub table: Table,
     /// The columns of its primary key.
     pub key: &'static [&'static str],
