@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use kaitsu::{
     auth::Scope,
     db::{Database, FacilityId},
-    facility::entity::{Fields, ListQuery, list},
+    facility::entity::{Cursor, Fields, ListQuery, list},
     milestone::{Action, Aspect, Milestone, entity::histories},
 };
 
@@ -92,7 +92,7 @@ async fn pages(
         )
         .await?;
         bar.inc(u64::try_from(rows.len()).unwrap_or(0));
-        cursor = rows.last().map(kaitsu::facility::entity::Cursor::of);
+        cursor = rows.last().and_then(|row| Cursor::of(all.order, row));
         if cursor.is_none() {
             bar.finish_and_clear();
             return Ok(());
