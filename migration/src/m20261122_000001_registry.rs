@@ -98,6 +98,8 @@ const UP: &[&str] = &[
     ) {strict}",
     "CREATE INDEX facility_event_facility ON facility_event (facility_id, id)",
     "CREATE INDEX facility_event_change ON facility_event (change_id, facility_id)",
+    // By what an event was voided; few ever are.
+    "CREATE INDEX facility_event_voids ON facility_event (voids_id) WHERE voids_id IS NOT NULL",
     // The read model: one row for each facility, equal to its history at all times.
     "CREATE TABLE facility_state (
         facility_id {big} PRIMARY KEY,

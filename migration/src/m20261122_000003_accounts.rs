@@ -101,6 +101,7 @@ const UP: &[&str] = &[
     "CREATE INDEX one_time_secret_facility ON one_time_secret (facility_id) WHERE facility_id IS NOT NULL",
     "CREATE INDEX one_time_secret_user ON one_time_secret (user_id) WHERE user_id IS NOT NULL",
     "CREATE INDEX one_time_secret_email ON one_time_secret (email) WHERE email IS NOT NULL",
+    "CREATE INDEX one_time_secret_organisation ON one_time_secret (organisation_id, id) WHERE organisation_id IS NOT NULL",
     "CREATE INDEX one_time_secret_expires_at ON one_time_secret (expires_at)",
     // Attempts at logging in and at guessing secrets, by account and by address, in windows.
     "CREATE TABLE login_throttle (

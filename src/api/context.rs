@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::Context;
+use async_graphql::{Context, InputObject};
 
 use super::{ApiError, ApiResult};
 use crate::{
@@ -27,12 +27,13 @@ const MOST_KEY: usize = 200;
 /// Longest reason, in characters.
 const MOST_REASON: usize = 1_000;
 
-/// What every write takes beside its own input.
-#[derive(Clone, Debug, Default)]
+/// What every write takes beside its own input, in which these fields are written out (`#[graphql(flatten)]`).
+#[derive(Clone, Debug, Default, InputObject)]
 pub struct WriteOptions {
     /// Under which a repeated request has one effect.
     pub idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
     pub dry_run: bool,
     /// Why, kept with the change.
     pub reason: Option<String>,

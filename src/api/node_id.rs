@@ -26,16 +26,19 @@ pub enum NodeKind {
     Event,
     /// A service token.
     ServiceToken,
+    /// An invitation.
+    Invitation,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
         Self::Event,
         Self::ServiceToken,
+        Self::Invitation,
     ];
 
     fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl NodeKind {
             Self::User => "User",
             Self::Event => "Event",
             Self::ServiceToken => "ServiceToken",
+            Self::Invitation => "Invitation",
         }
     }
 }

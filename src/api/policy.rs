@@ -70,6 +70,7 @@ root_fields! {
     PasswordReset "passwordReset" Mutation,
     AccountCodeIssue "accountCodeIssue" Mutation,
     MemberInvite "memberInvite" Mutation,
+    MemberInvitationRevoke "memberInvitationRevoke" Mutation,
     InvitationAccept "invitationAccept" Mutation,
     MemberUpdate "memberUpdate" Mutation,
     MemberRemove "memberRemove" Mutation,
@@ -85,6 +86,7 @@ root_fields! {
     FacilityClose "facilityClose" Mutation,
     FacilityReclassify "facilityReclassify" Mutation,
     FacilityLink "facilityLink" Mutation,
+    FacilityCorrect "facilityCorrect" Mutation,
     FacilityReferenceSet "facilityReferenceSet" Mutation,
     MilestoneRecord "milestoneRecord" Mutation,
     MilestonePlan "milestonePlan" Mutation,
@@ -117,7 +119,8 @@ impl RootField {
             }
             // The first ADMIN of a new organisation is invited by whoever may create it.
             Self::MemberInvite => Policy::LoggedIn,
-            Self::MemberUpdate
+            Self::MemberInvitationRevoke
+            | Self::MemberUpdate
             | Self::ServiceTokenCreate
             | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
             Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
@@ -133,7 +136,8 @@ impl RootField {
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
             Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
-            Self::FacilityLink => Policy::Needs(Permission::LinkWrite),
+            // What is about the registry needs REGISTRY_WRITE too, by what is corrected.
+            Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::LinkWrite),
             Self::MilestoneRecord
             | Self::MilestonePlan
             | Self::MilestoneWithdraw

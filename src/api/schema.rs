@@ -17,8 +17,9 @@ use crate::{
     auth::{
         AuthService,
         graphql::{
-            AuthMutation, AuthQuery, Membership, Organisation, OrganisationNames, ServiceToken,
-            User, organisations_by_id, service_tokens_by_id, users_by_id,
+            AuthMutation, AuthQuery, Invitation, Membership, Organisation, OrganisationNames,
+            ServiceToken, User, invitations_by_id, organisations_by_id, service_tokens_by_id,
+            users_by_id,
         },
     },
     change::graphql::{ChangeQuery, ChangeSubscription},
@@ -42,6 +43,8 @@ pub enum Node {
     User(User),
     /// A service token.
     ServiceToken(ServiceToken),
+    /// An invitation.
+    Invitation(Invitation),
 }
 
 /// Queries that serve every type.
@@ -133,6 +136,7 @@ async fn find_of(
             service_tokens_by_id(context, rows).await?,
             Node::ServiceToken,
         ),
+        NodeKind::Invitation => named(invitations_by_id(context, rows).await?, Node::Invitation),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -175,6 +179,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
+    .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")
     .override_output_type_description::<Connection<String, ServiceToken>>(
         "A page of service tokens.",
     )

@@ -18,7 +18,9 @@ pub enum UserErrorCode {
     DateInFuture,
     /// A date before the rollout can have begun.
     DateTooEarly,
-    /// The same facility and milestone twice in one request.
+    /// A date before another that it must not precede.
+    DateOutOfOrder,
+    /// The same facility, the same facility and milestone, or the same event twice in one request.
     DuplicateRow,
     /// READY needs READER_APPLIED, and LIVE needs READY, on that day.
     MissingEarlierMilestone,
@@ -117,11 +119,15 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::KeyReused => Code::IdempotencyKeyReused,
         Problem::BadCode(_) => Code::InvalidInstitutionCode,
         Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
-        Problem::CodeDoesNotFit => Code::CodeDoesNotFit,
+        Problem::CodeDoesNotFit | Problem::KindDoesNotFit => Code::CodeDoesNotFit,
+        Problem::BeforeLastCode { .. } => Code::DateOutOfOrder,
         Problem::UnknownOrganisation => Code::UnknownOrganisation,
         Problem::BadText { .. } | Problem::BadIdempotencyKey { .. } | Problem::BadReason { .. } => {
             Code::InvalidText
         }
-        Problem::MissingDate => Code::Missing,
+        Problem::MissingMilestone
+        | Problem::MissingDate
+        | Problem::MissingEvent
+        | Problem::Incomplete => Code::Missing,
     }
 }

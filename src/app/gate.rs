@@ -12,8 +12,7 @@ use crate::{
         policy::{self, Denial},
     },
     auth::{
-        Actor, ActorRefresh, AuthService, Authenticated, Language, Origin,
-        service::{AuthFailure, Fault},
+        Actor, ActorRefresh, AuthService, Authenticated, Language, Origin, service::AuthFailure,
     },
     db::DbErr,
     http::{Credentials, Gate, Refusal},
@@ -50,8 +49,7 @@ impl ActorRefresh for Again {
             match again.await {
                 Ok(authenticated) => Ok(Some(authenticated.actor)),
                 Err(AuthFailure::Expired | AuthFailure::Invalid) => Ok(None),
-                Err(AuthFailure::Fault(Fault::Database(error))) => Err(error),
-                Err(AuthFailure::Fault(fault)) => Err(DbErr::Custom(fault.to_string())),
+                Err(AuthFailure::Fault(fault)) => Err(fault.into()),
             }
         })
     }

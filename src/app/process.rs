@@ -109,6 +109,9 @@ pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<()
     stopping.cancel();
     // First the background: its connections live on the threads of the server.
     background.stop().await;
+    if let Err(error) = auth.record_token_uses().await {
+        tracing::warn!(%error, "the last uses of service tokens are not written down");
+    }
     closing.cancel();
     handle.stop(true).await;
     let ended = if failed.is_none() {

@@ -162,6 +162,21 @@ impl Permission {
         }
     }
 
+    /// Only for people: what makes members, accounts or organisations would outlive a service token that was
+    /// revoked, and whose identity was checked is a person's word.
+    pub fn needs_a_person(self) -> bool {
+        match self {
+            Self::MembersManage | Self::AccountsHelp | Self::OrganisationWrite => true,
+            Self::FacilityRead
+            | Self::RegistryWrite
+            | Self::ContactWrite
+            | Self::LinkWrite
+            | Self::MilestoneWrite
+            | Self::FiguresRead
+            | Self::DirectoryRead => false,
+        }
+    }
+
     /// The permission of a stored name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -280,21 +295,45 @@ impl Actor {
         if self.identity == Identity::System {
             return Scope::All;
         }
-        if !self.token_allows(permission) {
-            return Scope::NONE;
-        }
-        self.grants
-            .iter()
-            .filter(|grant| allows(grant.kind, grant.role, permission) && fits(grant))
+        self.grants_with(permission)
+            .filter(|grant| fits(grant))
             .map(Grant::reach)
             .fold(Scope::NONE, Scope::or)
     }
 
-    /// The organisation in whose name a change is recorded: the first that gives the permission.
+    /// The memberships that give this permission, in their order.
+    pub fn grants_with(&self, permission: Permission) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| {
+            self.token_allows(permission) && allows(grant.kind, grant.role, permission)
+        })
+    }
+
+    /// The organisations in whose name the actor has this permission, in the order of the memberships.
+    pub fn organisations_with(&self, permission: Permission) -> Vec<OrganisationId> {
+        self.grants_with(permission)
+            .map(|grant| grant.organisation)
+            .collect()
+    }
+
+    /// The organisation in whose name the actor does what is about no facility in particular: the first that gives
+    /// the permission.
     pub fn acting_for(&self, permission: Permission) -> Option<OrganisationId> {
-        self.grants
-            .iter()
-            .find(|grant| allows(grant.kind, grant.role, permission))
+        self.grants_with(permission)
+            .next()
+            .map(|grant| grant.organisation)
+    }
+
+    /// The organisation in whose name the actor writes all this: the first that gives the permission and covers every
+    /// part. None if no single one does: a request over the facilities of two vendors is in the name of neither, lest
+    /// a facility's timeline names an organisation that has nothing to do with it.
+    pub fn acting_over<T>(
+        &self,
+        permission: Permission,
+        written: &[T],
+        covers: impl Fn(&Grant, &T) -> bool,
+    ) -> Option<OrganisationId> {
+        self.grants_with(permission)
+            .find(|grant| written.iter().all(|part| covers(grant, part)))
             .map(|grant| grant.organisation)
     }
 
@@ -323,9 +362,9 @@ impl Actor {
     }
 
     fn token_allows(&self, permission: Permission) -> bool {
-        self.token_permissions
-            .as_ref()
-            .is_none_or(|permissions| permissions.contains(&permission))
+        self.token_permissions.as_ref().is_none_or(|permissions| {
+            permissions.contains(&permission) && !permission.needs_a_person()
+        })
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Flaw {
     TooShort(usize),
     /// Control characters don't belong in a name.
     ControlCharacters,
+    /// A name stands in mails to strangers, so it brings no link along.
+    Link,
     /// Not an address that mail could be sent to.
     Email,
     /// One of the passwords that everyone tries first.
@@ -157,14 +159,19 @@ fn is_plausible(text: &str) -> bool {
         && lettre::Address::from_str(text).is_ok()
 }
 
-/// The name of a person or an organisation: 1 to 200 characters, none of them a control character.
+/// The name of a person or an organisation: 1 to 200 characters, none of them a control character or the
+/// end of a line, and no link among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
 impl Name {
     /// Reads a name, without the spaces around it.
     pub fn parse(text: &str) -> Result<Self, Flaw> {
-        checked_text(text, MOST_NAME_CHARACTERS).map(Self)
+        let name = checked_text(text, MOST_NAME_CHARACTERS)?;
+        if name.nfkc().collect::<String>().contains("://") {
+            return Err(Flaw::Link);
+        }
+        Ok(Self(name))
     }
 
     /// The name.
@@ -245,6 +252,10 @@ mod tests {
     #[case("  ", Flaw::Missing)]
     #[case("a\u{0}b", Flaw::ControlCharacters)]
     #[case("a\u{202E}b", Flaw::ControlCharacters)]
+    #[case("a\r\nb", Flaw::ControlCharacters)]
+    #[case("a\u{2028}b", Flaw::ControlCharacters)]
+    #[case("Prize! https://example.com/win", Flaw::Link)]
+    #[case("ｈｔｔｐｓ：／／example.com", Flaw::Link)]
     fn a_name_without_meaning_is_refused(#[case] typed: &str, #[case] flaw: Flaw) {
         assert_eq!(Name::parse(typed), Err(flaw));
     }

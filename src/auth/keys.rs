@@ -2,7 +2,8 @@
 //! ones: the first start makes one; [`KeyRing::rotate`] adds another that begins to sign a few minutes
 //! later, when every process has read it, while the old one verifies until the last token it may have
 //! signed is over. A process rereads the table once a minute, and at once (but not oftener than every few
-//! seconds) when a token names a key that it doesn't know. Nothing needs a restart.
+//! seconds) when a token names a key that it doesn't know. Nothing needs a restart. A key that has leaked is
+//! replaced at once ([`KeyRing::replace`]).
 
 use std::sync::{
     Arc, PoisonError, RwLock,
@@ -143,6 +144,21 @@ impl KeyRing {
         keys::insert_key(&transaction, &key).await?;
         let verify_until = key.signs_from + LONGEST_TOKEN + MARGIN;
         keys::retire_keys(&transaction, &key.kid, verify_until).await?;
+        transaction.commit().await?;
+        Ok(key.kid)
+    }
+
+    /// Adds a key that signs at once, and ends all others: one of them has leaked. Tokens that they signed
+    /// count no more in any process that rereads the table, which each does within a minute. Returns the
+    /// new key's name.
+    pub async fn replace(&self) -> Result<String, KeyError> {
+        let transaction = self.db.begin().await?;
+        self.db.lock(&transaction, KEY_LOCK).await?;
+        let now = self.clock.now();
+        // A process whose clock is behind must not find itself without a key.
+        let key = new_key(now, now - MARGIN)?;
+        keys::insert_key(&transaction, &key).await?;
+        keys::revoke_keys(&transaction, &key.kid, now).await?;
         transaction.commit().await?;
         Ok(key.kid)
     }

@@ -22,7 +22,7 @@ pub mod service;
 pub mod token;
 
 pub use actor::{Actor, Grant, Identity, Language, OrganisationKind, Permission, Role, allows};
-pub use entity::{Membership, Organisation, ServiceToken, User};
+pub use entity::{Membership, OpenInvitation, Organisation, ServiceToken, User};
 pub use name::{OrganisationName, read_name};
 pub use refresh::ActorRefresh;
 pub use scope::{Clause, Scope};

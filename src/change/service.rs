@@ -6,12 +6,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Earlier, IdempotencyKey, Known, Source,
-    entity::{self, ChangeRow},
+    entity::{self, ChangeRow, Horizon},
 };
 use crate::{
     app::Clock,
-    auth::{Actor, Permission},
-    db::{ChangeId, Database, DatabaseTransaction, DbErr},
+    auth::Actor,
+    db::{ChangeId, Database, DatabaseTransaction, DbErr, OrganisationId},
 };
 
 /// Why an instant can't be resolved.
@@ -108,11 +108,12 @@ impl Writer<'_> {
     }
 }
 
-/// Leaves the change row of a transaction, after its locks are taken and before its writes.
+/// Leaves the change row of a transaction, in the name of an organisation, after its locks are taken and before its
+/// writes.
 pub async fn record(
     transaction: &DatabaseTransaction,
     writer: &Writer<'_>,
-    permission: Permission,
+    organisation: Option<OrganisationId>,
     operation: &'static str,
 ) -> Result<ChangeId, DbErr> {
     entity::insert(
@@ -120,7 +121,7 @@ pub async fn record(
         ChangeRow {
             recorded_at: writer.clock.now(),
             identity: writer.actor.identity.clone(),
-            organisation: writer.actor.acting_for(permission),
+            organisation,
             source: writer.source,
             operation,
             request_id: writer.request_id.clone(),
@@ -130,13 +131,25 @@ pub async fn record(
     .await
 }
 
-/// Numbers what is committed and not numbered yet. Any process may call it at any time; if another is at
-/// it, this one leaves it to that. Answers how many changes got a number.
-pub async fn settle(database: &Database, clock: &Clock) -> Result<u64, DbErr> {
+/// Most changes numbered in one transaction: it must end long before a statement may run no longer.
+const NUMBERED_AT_ONCE: i64 = 10_000;
+
+/// Numbers what is committed and not numbered yet. Any process may call it at any time; others wait until
+/// the one that is at it is done. Answers how many changes got a number.
+pub async fn settle(database: &Database, clock: &Clock) -> Result<i64, DbErr> {
     if !entity::has_unsettled(database.read()).await? {
         return Ok(0);
     }
-    number(database, clock).await
+    let mut numbered = 0;
+    loop {
+        let transaction = database.begin().await?;
+        let horizon = entity::horizon_locked(database, &transaction).await?;
+        let some = number(transaction, clock, &horizon).await?;
+        numbered += some;
+        if some < NUMBERED_AT_ONCE {
+            return Ok(numbered);
+        }
+    }
 }
 
 /// Resolves the instant of a `knownAt` to a settled number, numbering first if the instant is recent.
@@ -156,23 +169,37 @@ pub async fn resolve_known_at(
         return Ok(Known::UpTo { seq: 0, at });
     }
     if entity::horizon(database.read()).await?.settled_until <= at {
-        number(database, clock).await?;
+        pass(database, clock, at).await?;
     }
     let seq = entity::seq_at(database.read(), at).await?;
     Ok(Known::UpTo { seq, at })
 }
 
-async fn number(database: &Database, clock: &Clock) -> Result<u64, DbErr> {
+/// Moves the horizon beyond an instant that is over. Of many readers who ask for one, the first moves it,
+/// and the others find that it has passed.
+async fn pass(database: &Database, clock: &Clock, at: DateTime<Utc>) -> Result<(), DbErr> {
     let transaction = database.begin().await?;
     let horizon = entity::horizon_locked(database, &transaction).await?;
+    if horizon.settled_until > at {
+        return transaction.rollback().await;
+    }
+    number(transaction, clock, &horizon).await.map(drop)
+}
+
+/// Numbers the next changes and moves the horizon to the instant that they get, which is later than all
+/// before. So an instant that the horizon has passed never gets another change, even if more are left: they
+/// get a later one.
+async fn number(
+    transaction: DatabaseTransaction,
+    clock: &Clock,
+    horizon: &Horizon,
+) -> Result<i64, DbErr> {
     let stamp = clock
         .now()
         .max(horizon.settled_until + TimeDelta::microseconds(1));
-    let numbered = entity::number(&transaction, horizon.last_seq, stamp).await?;
-    let last_seq = horizon
-        .last_seq
-        .saturating_add(i64::try_from(numbered).unwrap_or(0));
-    entity::advance(&transaction, last_seq, stamp).await?;
+    let most = NUMBERED_AT_ONCE;
+    let numbered = entity::number(&transaction, horizon.last_seq, stamp, most).await?;
+    entity::advance(&transaction, horizon.last_seq + numbered, stamp).await?;
     transaction.commit().await?;
     Ok(numbered)
 }

@@ -67,6 +67,7 @@ const ALL_FIELDS: Fields = Fields {
     milestones: true,
     vendor: true,
     chain: true,
+    contractor: false,
 };
 
 /// Calls with each page of the registry, in the order of codes.

@@ -11,15 +11,19 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         self, Connection,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
 
-use super::Query;
+use super::{
+    Query,
+    connections::{Connections, Route},
+    lanes::{Lanes, Waiting},
+};
 
 /// Which database a URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +70,10 @@ impl std::fmt::Debug for DatabaseSettings {
 #[derive(Clone, Debug)]
 pub struct Database {
     backend: Backend,
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
-    replica: Option<DatabaseConnection>,
+    reader: Connections,
+    writer: Connections,
+    pool: DatabaseConnection,
+    replica: Option<Connections>,
     statements: Arc<AtomicU64>,
 }
 
@@ -81,6 +86,14 @@ impl Backend {
             Some(Self::Postgres)
         } else {
             None
+        }
+    }
+
+    /// Which database a connection leads to.
+    pub fn of(connection: &impl ConnectionTrait) -> Self {
+        match connection.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
         }
     }
 }
@@ -103,8 +116,9 @@ impl Database {
         let reader = open(sqlite_options(settings, settings.connections), &statements).await?;
         Ok(Self {
             backend: Backend::Sqlite,
-            reader,
-            writer,
+            reader: Connections(Route::Pool(reader)),
+            writer: Connections(Route::Pool(writer.clone())),
+            pool: writer,
             replica: None,
             statements,
         })
@@ -112,15 +126,25 @@ impl Database {
 
     async fn connect_postgres(settings: &DatabaseSettings) -> Result<Self, DbErr> {
         let statements = Arc::default();
+        let lanes = |pool: &DatabaseConnection| {
+            let pool = pool.get_postgres_connection_pool().clone();
+            let lanes = Lanes::new(pool, settings.connections, Arc::clone(&statements));
+            Connections(Route::Lanes(Arc::new(lanes)))
+        };
         let pool = open(postgres_options(settings, &settings.url), &statements).await?;
         let replica = match &settings.read_url {
-            Some(url) => Some(open(postgres_options(settings, url), &statements).await?),
+            Some(url) => {
+                let replica = open(postgres_options(settings, url), &statements).await?;
+                Some(lanes(&replica))
+            }
             None => None,
         };
+        let connections = lanes(&pool);
         Ok(Self {
             backend: Backend::Postgres,
-            reader: pool.clone(),
-            writer: pool,
+            reader: connections.clone(),
+            writer: connections,
+            pool,
             replica,
             statements,
         })
@@ -138,48 +162,52 @@ impl Database {
     }
 
     /// For reading what is current.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Connections {
         &self.reader
     }
 
     /// Connections of this process: open ones, and those of them that nobody uses.
     pub fn connections(&self) -> (u32, u32) {
-        let pools = match self.backend {
-            Backend::Sqlite => vec![&self.reader, &self.writer],
-            Backend::Postgres => std::iter::once(&self.writer).chain(&self.replica).collect(),
-        };
         let (mut open, mut idle) = (0, 0);
-        for pool in pools {
-            let (size, unused) = match self.backend {
-                Backend::Sqlite => {
-                    let pool = pool.get_sqlite_connection_pool();
-                    (pool.size(), pool.num_idle())
-                }
-                Backend::Postgres => {
-                    let pool = pool.get_postgres_connection_pool();
-                    (pool.size(), pool.num_idle())
-                }
-            };
+        let mut add = |(size, unused): (u32, usize)| {
             open += size;
             idle += u32::try_from(unused).unwrap_or(size);
+        };
+        for reader in std::iter::once(&self.reader).chain(&self.replica) {
+            add(reader.size());
+        }
+        if self.backend == Backend::Sqlite {
+            add(self.writer.size());
         }
         (open, idle)
     }
 
-    /// For reading what can no longer change: the replica if there is one.
-    pub fn read_settled(&self) -> &DatabaseConnection {
-        self.replica.as_ref().unwrap_or(&self.reader)
+    /// A copy that follows behind, if there is one: for reading what can no longer change, once it is there.
+    pub fn replica(&self) -> Option<&Connections> {
+        self.replica.as_ref()
     }
 
-    /// The pool that writes, for migrations and for statements that stand alone.
-    pub fn write(&self) -> &DatabaseConnection {
+    /// For writes that are one statement.
+    pub fn write(&self) -> &Connections {
         &self.writer
+    }
+
+    /// The pool that writes, for what needs a connection of its own: migrations, bulk loading, listening. Whoever
+    /// takes one of its connections holds what [`Self::wait`] answers until it has it.
+    pub fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// Announces that a connection of the pool is waited for, for as long as what it answers lives.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.writer.wait()
     }
 
     /// Begins a transaction that will write. On SQLite it takes the write lock at once: one that began
     /// reading could not take it later without failing.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer
+        let _waiting = self.wait();
+        self.pool
             .begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
@@ -205,17 +233,25 @@ impl Database {
         Ok(transaction)
     }
 
-    /// Begins a transaction that sees the database as it is now, however long it reads.
+    /// Begins a transaction whose statements all see the database as it is now.
+    pub async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
+        let _waiting = self.reader.wait();
+        let pool = match &self.reader.0 {
+            Route::Pool(pool) => pool,
+            Route::Lanes(_) => &self.pool,
+        };
+        pool.begin_with_options(TransactionOptions {
+            isolation_level: (self.backend == Backend::Postgres)
+                .then_some(IsolationLevel::RepeatableRead),
+            access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        })
+        .await
+    }
+
+    /// The same, however long it reads.
     pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self
-            .reader
-            .begin_with_options(TransactionOptions {
-                isolation_level: (self.backend == Backend::Postgres)
-                    .then_some(IsolationLevel::RepeatableRead),
-                access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
-                ..TransactionOptions::default()
-            })
-            .await?;
+        let transaction = self.begin_read().await?;
         if self.backend == Backend::Postgres {
             transaction
                 .execute_unprepared("SET LOCAL statement_timeout = 0")
@@ -226,12 +262,10 @@ impl Database {
 
     /// Closes the pools after what is under way.
     pub async fn close(self) -> Result<(), DbErr> {
-        if self.backend == Backend::Sqlite {
-            self.reader.close().await?;
-        }
         if let Some(replica) = self.replica {
             replica.close().await?;
         }
+        self.reader.close().await?;
         self.writer.close().await
     }
 

@@ -3,9 +3,11 @@
 //! and the search index. Everyone above speaks one SQL, with `$1` parameters, through [`Query`].
 
 mod connect;
+mod connections;
 pub mod deployment;
 mod failure;
 mod id;
+mod lanes;
 pub mod load;
 pub mod migrations;
 mod query;
@@ -15,6 +17,7 @@ mod table;
 pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
+pub use connections::Connections;
 pub use failure::{is_transient, is_unique_violation};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};

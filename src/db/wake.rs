@@ -50,11 +50,13 @@ pub async fn listen(database: &Database, bell: &Arc<Notify>, stop: &Cancellation
 
 /// Listens until it fails.
 async fn listen_once(database: &Database, bell: &Arc<Notify>) -> sea_orm::sqlx::Error {
-    let pool = database.write().get_postgres_connection_pool();
+    let pool = database.pool().get_postgres_connection_pool();
+    let waiting = database.wait();
     let mut listener = match PgListener::connect_with(pool).await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
+    drop(waiting);
     if let Err(error) = listener.listen(CHANNEL).await {
         return error;
     }

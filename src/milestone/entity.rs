@@ -290,6 +290,7 @@ pub async fn upsert_states(
 
 /// Writes the planned dates in force; `None` removes one.
 pub async fn write_plans(
+    database: &Database,
     transaction: &DatabaseTransaction,
     plans: &[(FacilityId, Milestone, Option<NaiveDate>)],
 ) -> Result<(), DbErr> {
@@ -302,14 +303,20 @@ pub async fn write_plans(
     MILESTONE_PLAN
         .upsert(transaction, &["facility_id", "milestone"], rows)
         .await?;
-    for (facility, milestone, _) in plans.iter().filter(|(_, _, day)| day.is_none()) {
-        Query::with(
-            "DELETE FROM milestone_plan WHERE facility_id = $1 AND milestone = $2",
-            [facility.0.into(), milestone.code().into()],
-        )
-        .execute(transaction)
-        .await?;
+    let dropped: Vec<(i64, i64)> = plans
+        .iter()
+        .filter(|(_, _, day)| day.is_none())
+        .map(|(facility, milestone, _)| (facility.0, milestone.code().into()))
+        .collect();
+    if dropped.is_empty() {
+        return Ok(());
     }
+    let mut query = Query::new(
+        "DELETE FROM milestone_plan WHERE (facility_id, milestone) IN \
+         (SELECT first_id, second_id FROM ",
+    );
+    query.bind_id_pairs(database.backend(), &dropped).push(")");
+    query.execute(transaction).await?;
     Ok(())
 }
 
@@ -336,8 +343,67 @@ pub struct TimelineRow {
     pub organisation: Option<OrganisationName>,
     /// From where.
     pub source: Source,
-    /// A later event voids it.
-    pub voided: bool,
+    /// The vendor, chain or support contractor that it sets.
+    pub linked: Option<OrganisationName>,
+    /// Set if a later event says that it never happened.
+    pub voided_by: Option<Voiding>,
+}
+
+/// By what an event was voided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voiding {
+    /// When that was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// The writer's remark.
+    pub note: Option<String>,
+    /// In whose name.
+    pub organisation: Option<OrganisationName>,
+}
+
+/// Most entries of a facility's timeline; what is older stays in the change feed.
+const MOST_ENTRIES: i64 = 500;
+
+/// The columns of a [`TimelineRow`], of an event `t` with [`timeline_joins`].
+pub const TIMELINE_COLUMNS: &str = "t.id, t.aspect, t.action, t.effective_on, t.value, t.voids_id, t.note, \
+     c.recorded_at, c.identity_kind, c.identity_id, c.source, o.id, o.name, l.id, l.name, \
+     vc.recorded_at, v.note, vo.id, vo.name";
+
+/// What stands beside an event `t` in a timeline: its change, the organisation that it sets, and what voids it.
+pub fn timeline_joins() -> String {
+    let links = Aspect::LINKS.map(|aspect| aspect.code().to_string());
+    format!(
+        " JOIN change c ON c.id = t.change_id LEFT JOIN organisation o ON o.id = c.organisation_id \
+         LEFT JOIN organisation l ON l.id = t.value AND t.aspect IN ({}) \
+         LEFT JOIN facility_event v ON v.voids_id = t.id LEFT JOIN change vc ON vc.id = v.change_id \
+         LEFT JOIN organisation vo ON vo.id = vc.organisation_id",
+        links.join(", ")
+    )
+}
+
+/// Reads [`TIMELINE_COLUMNS`].
+pub fn read_timeline_row(row: &mut Row<'_>) -> Result<TimelineRow, DbErr> {
+    let mut event = read_event(row)?;
+    event.note = row.take()?;
+    Ok(TimelineRow {
+        event,
+        recorded_at: row.take()?,
+        identity: identity_of(row.take()?, row.take()?),
+        source: read_source(row.take()?)?,
+        organisation: read_name(row)?,
+        linked: read_name(row)?,
+        voided_by: read_voiding(row)?,
+    })
+}
+
+fn read_voiding(row: &mut Row<'_>) -> Result<Option<Voiding>, DbErr> {
+    let recorded_at: Option<DateTime<Utc>> = row.take()?;
+    let note = row.take()?;
+    let organisation = read_name(row)?;
+    Ok(recorded_at.map(|recorded_at| Voiding {
+        recorded_at,
+        note,
+        organisation,
+    }))
 }
 
 /// The planned dates in force of facilities, in the order of milestones. The caller has checked the scope.
@@ -364,43 +430,28 @@ pub async fn plans(
     Ok(plans)
 }
 
-/// The timelines of facilities, in the order of recording. The caller has checked the scope.
+/// The timelines of facilities, in the order of recording: the latest entries of each, at most [`MOST_ENTRIES`]. What
+/// voids an event stands with that event. The caller has checked the scope.
 pub async fn timelines(
     database: &Database,
     facilities: &[FacilityId],
 ) -> Result<HashMap<FacilityId, Vec<TimelineRow>>, DbErr> {
-    let mut query = Query::new(
-        "SELECT e.facility_id, e.id, e.aspect, e.action, e.effective_on, e.value, e.voids_id, e.note, \
-         c.recorded_at, c.identity_kind, c.identity_id, c.source, o.id, o.name FROM facility_event e \
-         JOIN change c ON c.id = e.change_id LEFT JOIN organisation o ON o.id = c.organisation_id \
-         WHERE e.facility_id",
-    );
+    let mut query = Query::new(format!(
+        "SELECT t.facility_id, {TIMELINE_COLUMNS} FROM (SELECT e.*, row_number() OVER \
+         (PARTITION BY e.facility_id ORDER BY e.id DESC) AS place FROM facility_event e \
+         WHERE e.action <> {} AND e.facility_id",
+        Action::Voided.code()
+    ));
     push_ids(&mut query, database, facilities);
-    query.push(" ORDER BY e.facility_id, e.id");
+    query.push(&format!(
+        ") t{} WHERE t.place <= {MOST_ENTRIES} ORDER BY t.facility_id, t.id",
+        timeline_joins()
+    ));
     let mut timelines: HashMap<FacilityId, Vec<TimelineRow>> = HashMap::new();
     for row in query.all(database.read()).await? {
         let mut row = Row::new(&row);
-        let facility = row.take()?;
-        let mut event = read_event(&mut row)?;
-        event.note = row.take()?;
-        let timeline = timelines.entry(facility).or_default();
-        if event.action == Action::Voided {
-            for earlier in timeline
-                .iter_mut()
-                .filter(|row| row.event.id == event.voids)
-            {
-                earlier.voided = true;
-            }
-            continue;
-        }
-        timeline.push(TimelineRow {
-            event,
-            recorded_at: row.take()?,
-            identity: identity_of(row.take()?, row.take()?),
-            source: read_source(row.take()?)?,
-            organisation: read_name(&mut row)?,
-            voided: false,
-        });
+        let timeline = timelines.entry(row.take()?).or_default();
+        timeline.push(read_timeline_row(&mut row)?);
     }
     Ok(timelines)
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::{Milestone, PerMilestone, Stage, kind::stage_of};
 use crate::{
     db::{EventId, OrganisationId},
-    facility::{FacilityKind, Prefecture},
+    facility::{FacilityKind, InstitutionCode, Prefecture},
     figures::{Cell, FOREVER, Level, Period},
 };
 
@@ -42,6 +42,9 @@ pub enum Aspect {
 }
 
 impl Aspect {
+    /// The aspects whose value is an organisation.
+    pub const LINKS: [Self; 3] = [Self::Vendor, Self::Chain, Self::Contractor];
+
     const SINGLE: [Self; 10] = [
         Self::Opened,
         Self::Closed,
@@ -158,6 +161,34 @@ impl Event {
             voids: event.id,
             ..Self::new(event.aspect, Action::Voided, event.effective_on, None)
         }
+    }
+
+    /// The kind that it sets.
+    pub fn kind(&self) -> Option<FacilityKind> {
+        let code = self.value_of(Aspect::Kind)?;
+        i16::try_from(code).ok().and_then(FacilityKind::from_code)
+    }
+
+    /// The prefecture that it sets.
+    pub fn prefecture(&self) -> Option<Prefecture> {
+        let number = self.value_of(Aspect::Prefecture)?;
+        u8::try_from(number).ok().and_then(Prefecture::from_number)
+    }
+
+    /// Whether it makes the facility a public institution, or no longer one.
+    pub fn public_institution(&self) -> Option<bool> {
+        let value = self.value_of(Aspect::PublicInstitution)?;
+        Some(value != 0)
+    }
+
+    /// The institution code that it gives the facility.
+    pub fn code(&self) -> Option<InstitutionCode> {
+        let number = self.value_of(Aspect::Code)?;
+        InstitutionCode::try_from(u64::try_from(number).ok()?).ok()
+    }
+
+    fn value_of(&self, aspect: Aspect) -> Option<i64> {
+        self.value.filter(|_| self.aspect == aspect)
     }
 
     /// The same event with a remark.
@@ -354,6 +385,7 @@ impl Deriving {
     fn run(mut self, events: &[&Event]) -> Result<Derived, Violation> {
         self.opened_on = day_of(events, Aspect::Opened);
         self.closed_on = day_of(events, Aspect::Closed);
+        self.check_closing()?;
         let mut rest = events;
         while let Some(first) = rest.first() {
             let day = first.effective_on;
@@ -377,11 +409,11 @@ impl Deriving {
         match event.aspect {
             Aspect::Milestone(milestone) => return self.apply_milestone(milestone, event),
             Aspect::Plan(milestone) => self.apply_plan(milestone, event),
-            Aspect::Kind => self.kind = i16::try_from(value).ok().and_then(FacilityKind::from_code),
-            Aspect::Prefecture => {
-                self.prefecture = u8::try_from(value).ok().and_then(Prefecture::from_number);
+            Aspect::Kind => self.kind = event.kind(),
+            Aspect::Prefecture => self.prefecture = event.prefecture(),
+            Aspect::PublicInstitution => {
+                self.public_institution = event.public_institution() == Some(true);
             }
-            Aspect::PublicInstitution => self.public_institution = value != 0,
             Aspect::Vendor => self.vendor = organisation(value),
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
@@ -418,6 +450,16 @@ impl Deriving {
             *order = event.id.or(Some(EventId(i64::MAX)));
             let kept = event.action == Action::Set;
             *self.planned_on.of_mut(milestone) = kept.then_some(event.effective_on);
+        }
+    }
+
+    /// A facility that never opened after all closes on the day on which it would have.
+    fn check_closing(&self) -> Result<(), Violation> {
+        match (self.opened_on, self.closed_on) {
+            (Some(opened_on), Some(closed_on)) if closed_on < opened_on => {
+                Err(Violation::BeforeOpening { opened_on })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -87,8 +87,12 @@ pub enum Problem {
         /// Most characters.
         most: usize,
     },
+    /// What is recorded, planned or withdrawn is a milestone.
+    MissingMilestone,
     /// What is recorded or withdrawn needs a day.
     MissingDate,
+    /// What is corrected is a record.
+    MissingEvent,
     /// The institution code is not one.
     BadCode(InstitutionCodeError),
     /// Another facility has, or had, this code.
@@ -99,6 +103,15 @@ pub enum Problem {
     UnknownOrganisation,
     /// Another facility has this reference already.
     ReferenceTaken,
+    /// A facility of this kind bills under another fee table than that of its code.
+    KindDoesNotFit,
+    /// Another code holds from a later day already.
+    BeforeLastCode {
+        /// The day from which the last one holds.
+        since: NaiveDate,
+    },
+    /// The facility would be left without an opening, or without a kind on its first day.
+    Incomplete,
     /// A text is too long, or holds characters that can't be stored.
     BadText {
         /// Most characters.
@@ -177,10 +190,21 @@ impl Problem {
             Self::UnknownOrganisation => "該当する組織が見つかりません。".to_owned(),
             Self::ReferenceTaken => "この管理番号は別の施設に使われています。".to_owned(),
             Self::KeyReused => "この冪等キーは別の内容の要求に使われています。".to_owned(),
+            Self::KindDoesNotFit => {
+                "この施設種別は医療機関コードの点数表と一致しません。".to_owned()
+            }
+            Self::BeforeLastCode { since } => {
+                format!("現在の医療機関コードの開始日（{since}）より前の日付です。")
+            }
+            Self::Incomplete => {
+                "開設日と、その日の施設種別は必要です。正しい日付を指定してください。".to_owned()
+            }
             Self::BadIdempotencyKey { most } => {
                 format!("冪等キーは1〜{most}文字とし、制御文字を含めないでください。")
             }
+            Self::MissingMilestone => "段階を指定してください。".to_owned(),
             Self::MissingDate => "日付を入力してください。".to_owned(),
+            Self::MissingEvent => "訂正する記録を指定してください。".to_owned(),
             Self::BadText { most } | Self::BadReason { most } => {
                 format!("文字列は{most}文字以内とし、制御文字を含めないでください。")
             }
@@ -236,10 +260,22 @@ impl Problem {
             Self::KeyReused => {
                 "This idempotency key was used for a request with other content.".to_owned()
             }
+            Self::KindDoesNotFit => {
+                "Such a facility bills under another fee table than that of its code.".to_owned()
+            }
+            Self::BeforeLastCode { since } => {
+                format!("The present code holds since {since}, after that date.")
+            }
+            Self::Incomplete => {
+                "A facility has an opening, and a kind from that day on: give the right day."
+                    .to_owned()
+            }
             Self::BadIdempotencyKey { most } => {
                 format!("An idempotency key has 1 to {most} characters, and no control characters.")
             }
+            Self::MissingMilestone => "Say which milestone.".to_owned(),
             Self::MissingDate => "A day is needed here.".to_owned(),
+            Self::MissingEvent => "Say which record was a mistake.".to_owned(),
             Self::BadText { most } | Self::BadReason { most } => {
                 format!("Use at most {most} characters, and no control characters.")
             }
@@ -265,7 +301,7 @@ impl From<Violation> for Problem {
             Violation::NotReached { milestone } => Self::NotReached { milestone },
             Violation::BeforeOpening { opened_on } => Self::BeforeOpening { opened_on },
             Violation::AfterClosing { closed_on } => Self::AfterClosing { closed_on },
-            Violation::Incomplete => Self::NothingToDo,
+            Violation::Incomplete => Self::Incomplete,
         }
     }
 }

@@ -11,7 +11,8 @@ use std::{
 use chrono::{DateTime, TimeDelta};
 use kaitsu::{
     app::{Clock, Services, background::Background, config::RetentionConfig},
-    change, db,
+    change::{self, Known},
+    db,
     db::Backend,
     figures,
     jobs::{self, Job},
@@ -44,6 +45,41 @@ async fn write_changes(database: &TestDatabase, from: i64, count: i64) {
             ))
             .await;
     }
+}
+
+/// The numbers from one to another as the column `n` of a table.
+fn numbers(backend: Backend, from: i64, until: i64) -> String {
+    match backend {
+        Backend::Postgres => format!("generate_series({from}, {until}) AS numbers (n)"),
+        Backend::Sqlite => format!(
+            "(WITH RECURSIVE numbers (n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM numbers \
+             WHERE n < {until}) SELECT n FROM numbers) AS numbers"
+        ),
+    }
+}
+
+/// Commits many changes at once that add nothing.
+async fn write_backlog(database: &TestDatabase, from: i64, until: i64) {
+    let numbers = numbers(database.db().backend(), from, until);
+    database
+        .run(&format!(
+            "INSERT INTO change (id, recorded_at, identity_kind, source, operation) \
+             SELECT n, '2021-12-01 00:00:00+00:00', 3, 4, 'test' FROM {numbers}"
+        ))
+        .await;
+}
+
+/// Commits a change that adds a facility in each of many cells.
+async fn write_bulk(database: &TestDatabase, number: i64, deltas: i64) {
+    write_backlog(database, number, number).await;
+    let numbers = numbers(database.db().backend(), 1, deltas);
+    database
+        .run(&format!(
+            "INSERT INTO figure_delta (change_id, ordinal, effective_on, kind, prefecture, vendor_id, \
+             chain_id, open_count, applied_count, ready_count, live_count) \
+             SELECT {number}, n, '2021-11-01', n % 4, 1 + n % 47, n % 3, 0, 1, 0, 0, 0 FROM {numbers}"
+        ))
+        .await;
 }
 
 /// All folded totals as one text.
@@ -106,6 +142,80 @@ async fn two_processes_number_and_fold_together_without_doubling(
     let rebuilt = totals(&database).await;
     // Blocks of known time follow from when changes were numbered, which is the same in both.
     assert_eq!(folded, rebuilt);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_backlog_of_any_size_is_numbered_some_at_a_time_and_in_order(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let clock = Clock::fixed(DateTime::from_timestamp(1_640_000_000, 0).unwrap());
+    write_backlog(&database, 1, 25_000).await;
+    let before = clock.now() - TimeDelta::microseconds(1);
+    let known = async || change::resolve_known_at(database.db(), &clock, Some(before)).await;
+    let Known::UpTo { seq, .. } = known().await.unwrap() else {
+        panic!("an instant is settled");
+    };
+    assert_eq!(seq, 0, "nothing was numbered by then");
+    write_backlog(&database, 25_001, 30_000).await;
+    let settled = change::settle(database.db(), &clock).await.unwrap();
+    assert_eq!(settled, 20_000, "and 10,000 by who asked");
+    for (sql, expected) in [
+        ("SELECT count(*) FROM change WHERE seq = id", 30_000),
+        ("SELECT last_seq FROM change_horizon", 30_000),
+        ("SELECT count(DISTINCT settled_at) FROM change", 3),
+        (
+            "SELECT max(together) FROM (SELECT count(*) AS together FROM change GROUP BY settled_at) AS counted",
+            10_000,
+        ),
+        (
+            "SELECT count(*) FROM change a JOIN change b ON b.seq = a.seq + 1 WHERE b.settled_at < a.settled_at",
+            0,
+        ),
+    ] {
+        assert_eq!(database.number(sql).await, expected, "{sql}");
+    }
+    let again = known().await.unwrap();
+    assert_eq!(again, Known::UpTo { seq, at: before });
+    assert_eq!(change::settle(database.db(), &clock).await.unwrap(), 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn many_readers_of_a_recent_instant_move_the_horizon_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let clock = Clock::fixed(DateTime::from_timestamp(1_640_000_000, 0).unwrap());
+    let recent = clock.now() - TimeDelta::milliseconds(1);
+    let readers = (0..6).map(|_| change::resolve_known_at(database.db(), &clock, Some(recent)));
+    for known in futures_util::future::join_all(readers).await {
+        known.unwrap();
+    }
+    let horizon = change::horizon(database.db().read()).await.unwrap();
+    // Who moves it again moves it on by a microsecond.
+    assert_eq!(horizon.settled_until, clock.now());
+}
+
+#[rstest]
+#[tokio::test]
+async fn bulk_changes_are_folded_whole_and_few_at_a_time(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let clock = Clock::fixed(DateTime::from_timestamp(1_640_000_000, 0).unwrap());
+    for number in 1..=4 {
+        write_bulk(&database, number, 55_000).await;
+    }
+    change::settle(database.db(), &clock).await.unwrap();
+    for left in [2, 0] {
+        let folded = figures::service::fold(database.db()).await.unwrap();
+        assert_eq!(folded, left);
+    }
+    let folded = totals(&database).await;
+    figures::service::rebuild(database.db()).await.unwrap();
+    assert_eq!(folded, totals(&database).await);
 }
 
 #[rstest]

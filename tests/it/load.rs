@@ -139,7 +139,9 @@ async fn what_was_known_then_is_the_same_from_totals_and_from_periods(
             for (cell, counts) in cells.await.unwrap() {
                 counted.add_cell(&cell, counts);
             }
-            let known = totals::nation_known(db, &[as_of], seq).await.unwrap();
+            let known = totals::nation_known(db.read(), &[as_of], seq)
+                .await
+                .unwrap();
             assert_eq!(known, [counted.clone()]);
             answers.push(
                 counted

@@ -27,6 +27,7 @@ mod mail;
 mod migrations;
 mod pipeline;
 mod reference;
+mod registry;
 mod seed;
 mod server;
 mod support;

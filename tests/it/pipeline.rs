@@ -15,7 +15,7 @@ use crate::support::api::{Api, call, member, ministry};
 const CLINIC: &str = "0110112489";
 const SAITAMA: &str = "1110301762";
 
-const RECORD: &str = "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) {
+const RECORD: &str = "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) { version
     facility { stage version milestones { milestone reachedOn } } eventIds userErrors { code path message } } }";
 
 struct Scene {
@@ -287,14 +287,22 @@ async fn a_repeated_request_has_one_effect_and_gets_the_first_answer(
     let input = json!({ "milestone": "INSTALLED", "on": "2021-12-01", "idempotencyKey": "k1" });
     let first = scene.record(&scene.editor(), input.clone()).await;
     assert_eq!(codes(&first), Vec::<&str>::new());
-    assert_eq!(scene.record(&scene.editor(), input).await, first);
+    assert_eq!(first["version"], 3);
+    let between = json!({ "milestone": "PC_PROCURED", "on": "2021-11-01" });
+    assert_eq!(scene.record(&ministry(), between).await["version"], 4);
+    let again = scene.record(&scene.editor(), input).await;
+    for part in ["version", "eventIds", "userErrors"] {
+        assert_eq!(again[part], first[part], "{part}");
+    }
+    assert_eq!(again["facility"]["version"], 4, "the facility as it is now");
     // A refusal is kept as well.
     let refused = json!({ "milestone": "LIVE", "on": "2021-12-01", "idempotencyKey": "k2" });
     let first = scene.record(&scene.editor(), refused.clone()).await;
     assert_eq!(codes(&first), ["MISSING_EARLIER_MILESTONE"]);
+    assert_eq!(first["version"], Value::Null);
     assert_eq!(scene.record(&scene.editor(), refused).await, first);
     // The same key with other content is refused, and is somebody else's key for another caller.
-    let other = json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "PC_PROCURED", "on": "2021-12-01", "idempotencyKey": "k1" } });
+    let other = json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "ROUTER_PROCURED", "on": "2021-12-01", "idempotencyKey": "k1" } });
     let data = scene.api.data(&scene.editor(), RECORD, other.clone()).await;
     let refused = &data["milestoneRecord"];
     assert_eq!(codes(refused), ["IDEMPOTENCY_KEY_REUSED"]);
@@ -334,12 +342,13 @@ async fn a_dry_run_answers_the_same_and_changes_nothing(
         )
         .await;
     assert_eq!(codes(&tried), Vec::<&str>::new());
+    assert_eq!(tried["version"], 3, "the one that it would leave");
     assert_eq!(tried["facility"]["stage"], "NOT_APPLIED");
     assert_eq!(tried["facility"]["version"], 2);
 }
 
 const BULK: &str = "mutation ($input: MilestoneBulkRecordInput!) { milestoneBulkRecord(input: $input) {
-    writtenCount refusedCount userErrors { code path } rows { index facility { code stage } eventIds userErrors { code path } } } }";
+    writtenCount refusedCount userErrors { code path } rows { index version facility { code stage } eventIds userErrors { code path } } } }";
 
 #[rstest]
 #[tokio::test]
@@ -379,6 +388,8 @@ async fn a_bulk_write_answers_row_by_row_by_its_error_policy(
         assert_eq!(payload["refusedCount"], 3);
         for (row, expected) in payload["rows"].as_array().unwrap().iter().zip(expected) {
             assert_eq!(codes(row), expected, "{policy}: {row}");
+            let wrote = written > 0 && expected.is_empty();
+            assert_eq!(row["version"], if wrote { json!(3) } else { Value::Null });
         }
         assert_eq!(payload["rows"][0]["facility"]["stage"], stage);
         assert_eq!(
@@ -386,6 +397,190 @@ async fn a_bulk_write_answers_row_by_row_by_its_error_policy(
             json!(["input", "rows", "2", "on"])
         );
     }
+}
+
+impl Scene {
+    async fn bulk(&self, actor: &Actor, rows: Value) -> Value {
+        let input = json!({ "input": { "rows": rows, "errorPolicy": "REJECT_FAILED_ROWS" } });
+        self.api.data(actor, BULK, input).await["milestoneBulkRecord"].clone()
+    }
+
+    async fn milestones(&self) -> Vec<Value> {
+        let query = "query ($code: String!) { facilityByCode(code: $code) { milestones { reachedOn plannedOn } } }";
+        let code = json!({ "code": CLINIC });
+        let data = self.api.data(&ministry(), query, code).await;
+        let milestones = data["facilityByCode"]["milestones"].as_array().unwrap();
+        milestones.clone()
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_bulk_write_corrects_records_each_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let mut events = Vec::new();
+    for milestone in ["READER_APPLIED", "PC_PROCURED"] {
+        let input = json!({ "milestone": milestone, "on": "2021-06-01" });
+        let recorded = scene.record(&ministry(), input).await;
+        events.push(recorded["eventIds"][0].clone());
+    }
+    let row = |event: &Value, on: Value| json!({ "facility": { "code": CLINIC }, "action": "CORRECT", "eventId": event, "on": on });
+    let rows = json!([
+        row(&events[0], json!("2021-07-01")),
+        row(&events[1], Value::Null),
+        row(&events[0], Value::Null),
+        row(&json!("RXZlbnQ6OTk5OTk"), Value::Null),
+    ]);
+    let payload = scene.bulk(&ministry(), rows).await;
+    let expected: [&[&str]; 4] = [&[], &[], &["DUPLICATE_ROW", "NOT_FOUND"], &["NOT_FOUND"]];
+    for (row, expected) in payload["rows"].as_array().unwrap().iter().zip(expected) {
+        assert_eq!(codes(row), expected, "{row}");
+    }
+    assert_eq!(
+        payload["rows"][3]["userErrors"][0]["path"],
+        json!(["input", "rows", "3", "eventId"])
+    );
+    let milestones = scene.milestones().await;
+    assert_eq!(milestones[0]["reachedOn"], "2021-07-01");
+    assert_eq!(milestones[5]["reachedOn"], Value::Null);
+}
+
+#[rstest]
+#[case(json!({ "milestone": "READER_APPLIED" }), "on")]
+#[case(json!({ "on": "2021-12-01" }), "milestone")]
+#[case(json!({ "action": "PLAN" }), "milestone")]
+#[case(json!({ "action": "CORRECT", "on": "2021-12-01" }), "eventId")]
+#[tokio::test]
+async fn a_row_without_what_its_action_needs_is_refused_and_the_others_are_written(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[case] mut row: Value,
+    #[case] field: &str,
+) {
+    let scene = scene(backend).await;
+    row["facility"] = json!({ "code": CLINIC });
+    let whole =
+        json!({ "facility": { "code": CLINIC }, "milestone": "INSTALLED", "on": "2021-06-01" });
+    let payload = scene.bulk(&ministry(), json!([row, whole])).await;
+    assert_eq!(payload["writtenCount"], 1);
+    assert_eq!(
+        payload["rows"][0]["userErrors"],
+        json!([{ "code": "MISSING", "path": ["input", "rows", "0", field] }])
+    );
+    assert_eq!(payload["rows"][1]["facility"]["stage"], "INSTALLED");
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_may_not_record_a_milestone_may_not_imply_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let live = json!({ "milestone": "LIVE", "on": "2021-12-01", "implyEarlier": true });
+    let payload = scene.record(&scene.editor(), live.clone()).await;
+    assert_eq!(codes(&payload), ["FORBIDDEN"]);
+    assert_eq!(payload["facility"]["stage"], "NOT_APPLIED");
+    let row = json!({ "facility": { "code": CLINIC }, "milestone": "READY", "on": "2021-12-01", "withOthers": true });
+    let payload = scene.bulk(&scene.editor(), json!([row])).await;
+    assert_eq!(codes(&payload["rows"][0]), ["FORBIDDEN"]);
+    // Once somebody else has applied, only what the vendor may record is implied.
+    let applied = json!({ "milestone": "READER_APPLIED", "on": "2021-11-01" });
+    scene.record(&ministry(), applied).await;
+    let payload = scene.record(&scene.editor(), live).await;
+    assert_eq!(codes(&payload), Vec::<&str>::new());
+    assert_eq!(payload["facility"]["stage"], "LIVE");
+}
+
+#[rstest]
+#[tokio::test]
+async fn plans_are_dropped_together_and_no_others_with_them(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let rows = |milestones: &[&str], on: Value| {
+        let row = |milestone: &&str| json!({ "facility": { "code": CLINIC }, "action": "PLAN", "milestone": milestone, "on": on });
+        milestones.iter().map(row).collect::<Value>()
+    };
+    let on = json!("2022-01-15");
+    let planned = rows(&["READER_DELIVERED", "INSTALLED", "READY"], on.clone());
+    assert_eq!(scene.bulk(&ministry(), planned).await["writtenCount"], 3);
+    let dropped = rows(&["READER_DELIVERED", "READY"], Value::Null);
+    assert_eq!(scene.bulk(&ministry(), dropped).await["writtenCount"], 2);
+    let milestones = scene.milestones().await;
+    let planned: Vec<&Value> = [4, 7, 8]
+        .map(|place: usize| &milestones[place]["plannedOn"])
+        .to_vec();
+    assert_eq!(planned, [&Value::Null, &on, &Value::Null]);
+}
+
+const LAST: &str = "query ($code: String!) { facilityByCode(code: $code) { timeline { kind organisation { name } } } }";
+
+/// Kind and organisation of what was recorded last of a facility.
+async fn last_entry(api: &Api, code: &str) -> (String, Value) {
+    let data = api.data(&ministry(), LAST, json!({ "code": code })).await;
+    let timeline = data["facilityByCode"]["timeline"].as_array().unwrap();
+    let entry = timeline.last().unwrap();
+    let kind = entry["kind"].as_str().unwrap().to_owned();
+    (kind, entry["organisation"]["name"].clone())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_member_of_several_organisations_writes_in_the_name_of_the_one_that_may(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let saitama = scene
+        .api
+        .register(SAITAMA, "MEDICAL_CLINIC", "さくら医院")
+        .await;
+    let other = scene
+        .api
+        .organisation(OrganisationKind::Vendor, "みどりシステム")
+        .await;
+    let fund = scene
+        .api
+        .organisation(OrganisationKind::PaymentFund, "支払基金")
+        .await;
+    link(&scene.api, &saitama, other, "2020-04-01").await;
+    let mut actor = member(OrganisationKind::Vendor, other, Role::Editor);
+    actor.grants.extend(scene.editor().grants);
+
+    let installed = json!({ "milestone": "INSTALLED", "on": "2021-12-01" });
+    scene.record(&actor, installed).await;
+    let reached = |name: Value| ("MILESTONE_REACHED".to_owned(), name);
+    assert_eq!(
+        last_entry(&scene.api, CLINIC).await,
+        reached(json!("あおばシステム"))
+    );
+
+    let phone = json!({ "input": { "facility": { "code": CLINIC }, "phone": "011-000-0000" } });
+    let update = "mutation ($input: FacilityUpdateInput!) { facilityUpdate(input: $input) { userErrors { code } } }";
+    scene.api.data(&actor, update, phone).await;
+    let (kind, name) = last_entry(&scene.api, CLINIC).await;
+    assert_eq!(
+        (kind.as_str(), name),
+        ("CONTACTS_UPDATED", json!("あおばシステム"))
+    );
+
+    // A request that spans both is in the name of neither.
+    let row = |code: &str| json!({ "facility": { "code": code }, "milestone": "PC_PROCURED", "on": "2021-12-01" });
+    let payload = scene.bulk(&actor, json!([row(CLINIC), row(SAITAMA)])).await;
+    assert_eq!(payload["writtenCount"], 2);
+    for code in [CLINIC, SAITAMA] {
+        assert_eq!(last_entry(&scene.api, code).await, reached(Value::Null));
+    }
+
+    // What no vendor may record is recorded in the name of who may.
+    let officer = member(OrganisationKind::PaymentFund, fund, Role::Editor);
+    actor.grants.extend(officer.grants);
+    let issued = json!({ "milestone": "CERTIFICATE_ISSUED", "on": "2021-12-01" });
+    scene.record(&actor, issued).await;
+    assert_eq!(
+        last_entry(&scene.api, CLINIC).await,
+        reached(json!("支払基金"))
+    );
 }
 
 #[rstest]
@@ -485,27 +680,6 @@ async fn a_key_or_a_reason_that_cannot_be_kept_is_told_at_its_place(
 
 #[rstest]
 #[tokio::test]
-async fn a_row_without_its_day_is_refused_and_the_others_are_written(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let scene = scene(backend).await;
-    let rows = json!([
-        { "facility": { "code": CLINIC }, "milestone": "READER_APPLIED" },
-        { "facility": { "code": CLINIC }, "milestone": "INSTALLED", "on": "2021-06-01" },
-    ]);
-    let input = json!({ "input": { "rows": rows, "errorPolicy": "REJECT_FAILED_ROWS" } });
-    let data = scene.api.data(&ministry(), BULK, input).await;
-    let payload = &data["milestoneBulkRecord"];
-    assert_eq!(payload["writtenCount"], 1);
-    assert_eq!(
-        payload["rows"][0]["userErrors"],
-        json!([{ "code": "MISSING", "path": ["input", "rows", "0", "on"] }])
-    );
-    assert_eq!(payload["rows"][1]["facility"]["stage"], "INSTALLED");
-}
-
-#[rstest]
-#[tokio::test]
 async fn a_dry_run_of_many_rows_counts_what_would_be_written(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
@@ -521,6 +695,8 @@ async fn a_dry_run_of_many_rows_counts_what_would_be_written(
         assert_eq!(payload["writtenCount"], written, "{policy}");
         assert_eq!(payload["refusedCount"], 1);
         assert_eq!(payload["rows"][0]["facility"]["stage"], "NOT_APPLIED");
+        let would_leave = (written > 0).then_some(3);
+        assert_eq!(payload["rows"][0]["version"], json!(would_leave));
     }
 }
 

@@ -116,6 +116,40 @@ async fn a_reference_means_nothing_to_others(
     assert_eq!(codes(&scene.set(&scene.rival, unseen).await), ["NOT_FOUND"]);
 }
 
+/// Somebody who works for both vendors.
+fn both(one: &Actor, other: &Actor) -> Actor {
+    let grants = [one, other].map(|actor| actor.grants[0].clone());
+    Actor {
+        grants: grants.to_vec(),
+        ..one.clone()
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_member_of_two_vendors_keeps_references_for_the_one_that_is_engaged_and_finds_those_of_both(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let engage = format!(
+        "UPDATE facility_state SET vendor_id = {} WHERE code = '{PHARMACY}'",
+        scene.rival.grants[0].organisation
+    );
+    scene.api.database.run(&engage).await;
+    let both = both(&scene.vendor, &scene.rival);
+    for (code, reference) in [(CLINIC, "0017"), (PHARMACY, "P-1")] {
+        let input = json!({ "facility": { "code": code }, "reference": reference });
+        let set = scene.set(&both, input).await;
+        assert_eq!(set["facility"]["reference"], reference);
+        assert_eq!(scene.found(&both, reference).await, code);
+        let again = json!({ "facility": { "reference": reference }, "reference": reference });
+        assert_eq!(scene.set(&both, again).await["facility"]["code"], code);
+    }
+    assert_eq!(scene.found(&scene.vendor, "0017").await, CLINIC);
+    assert_eq!(scene.found(&scene.vendor, "P-1").await, Value::Null);
+    assert_eq!(scene.found(&scene.rival, "P-1").await, PHARMACY);
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_refused_reference_changes_nothing(

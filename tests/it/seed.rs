@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kaitsu::{
-    auth::Language,
+    auth::{Actor, Language},
     db::Backend,
     demo::{self, Scale},
 };
@@ -22,9 +22,9 @@ fragment Counts on FigureCell {
     all applied ready live appliedPercent readyPercent livePercent increase { ready live }
 }";
 
-const BANDS: &str = "{
+const BANDS: &str = "query ($level: FigureLevel!) {
     rolloutFigures(asOf: \"2021-12-19\") {
-        prefectureBands(level: APPLIED) { kind sentence bands { percent above atLeast within } }
+        prefectureBands(level: $level) { kind sentence bands { percent above atLeast within } }
     }
 }";
 
@@ -43,8 +43,8 @@ async fn figures(api: &Api, day: &str) -> BTreeMap<String, Value> {
     kinds
 }
 
-async fn bands(api: &Api) -> BTreeMap<String, Value> {
-    let data = api.data(&ministry(), BANDS, json!({})).await;
+async fn bands(api: &Api, actor: &Actor, level: &str) -> BTreeMap<String, Value> {
+    let data = api.data(actor, BANDS, json!({ "level": level })).await;
     data["rolloutFigures"]["prefectureBands"]
         .as_array()
         .unwrap()
@@ -96,7 +96,7 @@ async fn every_figure_of_the_report_comes_out_of_our_own_records(
         ("2021-10-20", figures(&api, "2021-10-20").await),
         ("2021-12-19", figures(&api, "2021-12-19").await),
     ]);
-    let bands = bands(&api).await;
+    let bands = bands(&api, &ministry(), "APPLIED").await;
     let (mut compared, mut differing) = (0, 0);
     for line in include_str!("../../assets/figures/seed_figures.csv")
         .lines()
@@ -131,6 +131,7 @@ async fn every_figure_of_the_report_comes_out_of_our_own_records(
     println!("{compared} figures compared on {backend:?}, {differing} differ");
     assert_eq!((compared, differing), (58, 0));
     assert_sentences(&bands);
+    assert_japanese_sentences(&api).await;
 }
 
 /// What the report says in words.
@@ -150,4 +151,42 @@ fn assert_sentences(bands: &BTreeMap<String, Value>) {
     ] {
         assert_eq!(bands[kind]["sentence"], sentence, "{kind}");
     }
+}
+
+/// What the report says in words, and how.
+async fn assert_japanese_sentences(api: &Api) {
+    let coordinator = Actor {
+        language: Language::Ja,
+        ..ministry()
+    };
+    let applied = bands(api, &coordinator, "APPLIED").await;
+    for (kind, sentence) in [
+        (
+            "hospital",
+            "病院の申込割合は全都道府県で60％超、うち、1県で90％以上、23府県で80％以上、20都道県で70%以上",
+        ),
+        ("medical_clinic", "医科診療所の申込割合は15県で50％超"),
+        (
+            "dental_clinic",
+            "歯科診療所の申込割合は3県で70％以上、7県で60％以上",
+        ),
+        (
+            "pharmacy",
+            "薬局の申込割合は全都道府県で70％超、27都府県で80％以上",
+        ),
+    ] {
+        // One of the report's signs is of half width.
+        let printed = sentence.replace('%', "％");
+        assert_eq!(applied[kind]["sentence"], printed, "{kind}");
+    }
+    for (level, rate) in [("READY", "準備完了割合"), ("LIVE", "運用開始割合")] {
+        let bands = bands(api, &coordinator, level).await;
+        let sentence = bands["pharmacy"]["sentence"].as_str().unwrap();
+        assert!(
+            sentence.starts_with(&format!("薬局の{rate}は")),
+            "{sentence}"
+        );
+    }
+    let all = bands(api, &coordinator, "ALL").await;
+    assert_eq!(all["pharmacy"]["sentence"], Value::Null);
 }

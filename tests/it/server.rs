@@ -2,14 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use futures_util::{SinkExt, StreamExt};
-use kaitsu::db::Backend;
+use kaitsu::{
+    auth::{OrganisationKind, Permission, Role, service::ServiceTokenCreate},
+    db::Backend,
+};
 use rstest::rstest;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use crate::support::{
     TestDatabase,
+    accounts::World,
     process::{self, PATIENCE, Process, read_all},
 };
 
@@ -257,6 +262,52 @@ async fn a_request_under_way_is_answered_and_a_new_one_refused_when_the_server_s
     );
     assert_eq!(read_all(&mut idle).await, "");
     assert!(server.ended().await.success());
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_last_use_of_a_service_token_is_not_lost_when_the_server_stops(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let admin = world
+        .actor("admin@example.jp", OrganisationKind::Vendor, Role::Admin)
+        .await;
+    let wish = ServiceTokenCreate {
+        organisation: admin.grants[0].organisation,
+        name: "nightly".to_owned(),
+        role: Role::Viewer,
+        permissions: vec![Permission::FacilityRead],
+        expires_at: world.clock.now() + TimeDelta::days(1),
+    };
+    let made = world
+        .auth
+        .create_service_token(&world.writer(&admin), &wish)
+        .await;
+    let token = made.unwrap().fresh.unwrap().secret.unwrap();
+    let database = &world.database;
+    let for_long = "UPDATE service_token SET expires_at = '2999-01-01T00:00:00+00:00'";
+    database.run(for_long).await;
+
+    let mut server = Process::serve(database.url());
+    // The step that writes uses down has run once by now, and runs again in half a minute.
+    assert!(
+        server
+            .get("/health/ready")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{QUERY}",
+        QUERY.len()
+    );
+    let answer = server.exchange(&request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    server.terminate();
+    assert!(server.ended().await.success());
+    let used = "SELECT COUNT(*) FROM service_token WHERE last_used_at IS NOT NULL";
+    assert_eq!(database.number(used).await, 1);
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Bench {
         self.cluster.make(COPIED, None).await?;
         let url = self.cluster.url_of(COPIED);
         let empty = world::connect(&url).await?;
-        Migrator::up(empty.write(), None).await?;
+        Migrator::up(empty.pool(), None).await?;
         empty.close().await?;
         psql(&url, tables.iter().map(|table| format!("TRUNCATE {table}")))?;
         let started = Instant::now();

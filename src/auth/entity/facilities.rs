@@ -15,7 +15,13 @@ pub struct LetterFacility {
     pub name: String,
     /// Its name in kana.
     pub name_kana: String,
+    /// Its postal code; empty if not known.
+    pub postal_code: String,
+    /// Its address, prefecture first; empty if not known.
+    pub address: String,
 }
+
+const COLUMNS: &str = "f.id, s.code, f.name, f.name_kana, f.postal_code, f.address";
 
 fn read(row: &sea_orm::QueryResult) -> Result<LetterFacility, DbErr> {
     let mut row = Row::new(row);
@@ -24,6 +30,8 @@ fn read(row: &sea_orm::QueryResult) -> Result<LetterFacility, DbErr> {
         code: row.take()?,
         name: row.take()?,
         name_kana: row.take()?,
+        postal_code: row.take()?,
+        address: row.take()?,
     })
 }
 
@@ -33,10 +41,12 @@ pub async fn facility_by_code(
     code: &str,
 ) -> Result<Option<LetterFacility>, DbErr> {
     Query::with(
-        "SELECT f.id, s.code, f.name, f.name_kana FROM facility_code c
-         JOIN facility f ON f.id = c.facility_id
-         JOIN facility_state s ON s.facility_id = f.id
-         WHERE c.code = $1",
+        format!(
+            "SELECT {COLUMNS} FROM facility_code c
+             JOIN facility f ON f.id = c.facility_id
+             JOIN facility_state s ON s.facility_id = f.id
+             WHERE c.code = $1"
+        ),
         [code.into()],
     )
     .one(connection)
@@ -53,10 +63,10 @@ pub async fn facilities_for_letters(
     connection: &impl ConnectionTrait,
     ids: &[FacilityId],
 ) -> Result<Vec<LetterFacility>, DbErr> {
-    let mut query = Query::new(
-        "SELECT f.id, s.code, f.name, f.name_kana FROM facility f
-         JOIN facility_state s ON s.facility_id = f.id WHERE f.id",
-    );
+    let mut query = Query::new(format!(
+        "SELECT {COLUMNS} FROM facility f
+         JOIN facility_state s ON s.facility_id = f.id WHERE f.id"
+    ));
     query.bind_ids(db.backend(), ids.iter().map(|id| id.0));
     query.push(" ORDER BY f.id");
     query.all(connection).await?.iter().map(read).collect()

@@ -96,6 +96,22 @@ pub async fn retire_keys(
     Ok(())
 }
 
+/// Ends all keys but one, those that had a successor already too.
+pub async fn revoke_keys(
+    connection: &impl ConnectionTrait,
+    successor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE signing_key SET verifies_until = $1
+         WHERE kid <> $2 AND (verifies_until IS NULL OR verifies_until > $1)",
+        [now.into(), successor.into()],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Deletes the keys that no longer verify anything.
 pub async fn delete_retired_keys(
     connection: &impl ConnectionTrait,

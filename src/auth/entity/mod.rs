@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod callers;
 pub mod facilities;
+pub mod invitations;
 pub mod keys;
 pub mod members;
 pub mod names;
@@ -17,6 +18,7 @@ pub mod tokens;
 use sea_orm::DbErr;
 
 pub use accounts::{Organisation, User};
+pub use invitations::OpenInvitation;
 pub use members::Membership;
 pub use scope::push_scope;
 pub use tokens::ServiceToken;

@@ -139,6 +139,20 @@ pub async fn insert_secrets(
     ONE_TIME_SECRET.insert(connection, rows).await
 }
 
+/// Adds one secret and answers its row.
+pub async fn insert_secret(
+    connection: &impl ConnectionTrait,
+    new: &SecretNew<'_>,
+    now: DateTime<Utc>,
+) -> Result<i64, DbErr> {
+    let rows = vec![write(new, now)];
+    ONE_TIME_SECRET
+        .insert_returning(connection, "id", rows)
+        .await?
+        .pop()
+        .ok_or_else(|| DbErr::RecordNotFound("a secret that was added".to_owned()))
+}
+
 fn write(new: &SecretNew<'_>, now: DateTime<Utc>) -> Values {
     vec![
         new.purpose.code().into(),
@@ -292,6 +306,61 @@ pub async fn expire_invitations(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Ends the open invitations to an organisation that a user sent, who no longer administers it.
+pub async fn expire_invitations_by(
+    connection: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    inviter: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE one_time_secret SET expires_at = $1
+         WHERE organisation_id = $2 AND created_by = $3 AND purpose = $4
+           AND used_at IS NULL AND expires_at > $1",
+        [
+            now.into(),
+            organisation.into(),
+            inviter.into(),
+            Purpose::Invitation.code().into(),
+        ],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends every open secret that a user made: invitations, codes and letters.
+pub async fn expire_secrets_by(
+    connection: &impl ConnectionTrait,
+    maker: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE one_time_secret SET expires_at = $1
+         WHERE created_by = $2 AND used_at IS NULL AND expires_at > $1",
+        [now.into(), maker.into()],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends a secret before its time.
+pub async fn expire_secret(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    Query::with(
+        "UPDATE one_time_secret SET expires_at = $1
+         WHERE id = $2 AND used_at IS NULL AND expires_at > $1",
+        [now.into(), id.into()],
+    )
+    .execute(connection)
+    .await
+    .map(|done| done.rows_affected() == 1)
 }
 
 /// Deletes the secrets that ended before an instant, used or not.

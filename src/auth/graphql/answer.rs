@@ -14,8 +14,7 @@ use crate::{
     auth::{
         Actor, AuthService, Language, Origin,
         input::Flaw,
-        keys::KeyError,
-        service::{Failure, Fault, Problem},
+        service::{Failure, Fault, Problem, Repeated},
     },
     change::WriteError,
     db::{DbErr, OrganisationId, UserId},
@@ -74,9 +73,8 @@ pub(super) fn split<T, R: Into<Problem>>(
 
 fn api_error(fault: Fault) -> ApiError {
     match fault {
-        Fault::Database(error) | Fault::Keys(KeyError::Database(error)) => error.into(),
         Fault::Write(error) => error.into(),
-        Fault::Keys(_) | Fault::Hashing(_) => DbErr::Custom(fault.to_string()).into(),
+        fault => DbErr::from(fault).into(),
     }
 }
 
@@ -114,13 +112,13 @@ fn path(problem: &Problem) -> Vec<String> {
     let field = |name: &str| vec![input(), name.to_owned()];
     match problem {
         Problem::Input(error) => field(error.field.name()),
-        Problem::FacilityNotFound(position) => {
+        Problem::FacilityNotFound(position) | Problem::FacilityRepeated(Repeated { position }) => {
             vec![input(), "facilityIds".to_owned(), position.to_string()]
         }
         Problem::WrongPassword => field("currentPassword"),
         Problem::UserNotFound | Problem::AccountExists | Problem::AlreadyMember => field("email"),
         Problem::OrganisationNotFound => field("organisationId"),
-        Problem::ServiceTokenNotFound => field("id"),
+        Problem::ServiceTokenNotFound | Problem::InvitationNotFound => field("id"),
         Problem::MembershipNotFound | Problem::LastAdmin => field("userId"),
         Problem::SessionEnded => field("refreshToken"),
         Problem::SecretInvalid => field("secret"),
@@ -207,6 +205,16 @@ fn sentence(problem: &Problem) -> (UserErrorCode, String, String) {
             "施設が見つかりません。",
             "There is no such facility.",
         ),
+        Problem::FacilityRepeated(_) => (
+            Code::DuplicateRow,
+            "同じ施設が重複しています。",
+            "The same facility stands here already.",
+        ),
+        Problem::InvitationNotFound => (
+            Code::NotFound,
+            "有効な招待が見つかりません。",
+            "There is no such open invitation.",
+        ),
         Problem::Forbidden => (
             Code::Forbidden,
             "この操作を行う権限がありません。",
@@ -249,6 +257,11 @@ fn flaw(flaw: Flaw) -> (UserErrorCode, String, String) {
             "制御文字は使えません。".to_owned(),
             "Control characters are not possible here.".to_owned(),
         ),
+        Flaw::Link => (
+            Code::InvalidText,
+            "名前にURLは使えません。".to_owned(),
+            "A name is no place for a link.".to_owned(),
+        ),
         Flaw::Email => (
             Code::InvalidEmail,
             "メールアドレスの形式が正しくありません。".to_owned(),
@@ -274,5 +287,27 @@ fn flaw(flaw: Flaw) -> (UserErrorCode, String, String) {
             "医療機関コードは10桁の数字です。".to_owned(),
             "An institution code has ten digits.".to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::Value;
+    use sea_orm::RuntimeErr;
+
+    use super::*;
+    use crate::auth::keys::KeyError;
+
+    #[test]
+    fn a_database_that_is_away_is_unavailable_to_who_logs_in_too() {
+        let away = || DbErr::Conn(RuntimeErr::Internal("refused".to_owned()));
+        for fault in [
+            Fault::Database(away()),
+            Fault::Keys(KeyError::Database(away())),
+        ] {
+            let shown = async_graphql::Error::from(api_error(fault));
+            let code = shown.extensions.as_ref().and_then(|told| told.get("code"));
+            assert_eq!(code, Some(&Value::from("UNAVAILABLE")));
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 /// Letters are wanted for these facilities.
 #[derive(InputObject, Serialize)]
 pub struct FacilityClaimSecretsExportInput {
-    /// Global ids of the facilities, at most 5,000.
+    /// Global ids of the facilities, at most 5,000, each once.
     facility_ids: Vec<ID>,
     /// Under which a repeated request has one effect. A repeated request doesn't show the secrets again.
     idempotency_key: Option<String>,
@@ -39,6 +39,10 @@ pub struct FacilityClaimSecret {
     code: String,
     /// Its name.
     name: String,
+    /// Its postal code; empty if not known.
+    postal_code: String,
+    /// Its address, prefecture first; empty if not known.
+    address: String,
     /// The secret, as `XXXX-XXXX-XXXX`. Shown once; null on a dry run or for a repeated request.
     secret: Option<String>,
     /// When it is over.
@@ -51,6 +55,8 @@ impl From<ClaimSecret> for FacilityClaimSecret {
             facility_id: NodeId::new(NodeKind::Facility, letter.facility.0).encode(),
             code: letter.code,
             name: letter.name,
+            postal_code: letter.postal_code,
+            address: letter.address,
             secret: letter.secret,
             expires_at: letter.expires_at,
         }

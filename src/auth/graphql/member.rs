@@ -1,19 +1,18 @@
 //! Inviting, changing and removing members, joining, and one's own profile.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
-    answer::{Request, organisation_id, split, user_id},
-    query::{organisation_by_id, user_by_id},
+    answer::{Request, organisation_id, row_of, split, user_id},
+    query::{invitations, user_by_id},
     session::{Session, session},
-    types::{Membership, Organisation, User},
+    types::{Invitation, Membership, User},
 };
 use crate::{
-    api::{ApiResult, UserError, WriteOptions, context::writer},
+    api::{ApiResult, UserError, WriteOptions, context::writer, node_id::NodeKind},
     auth::{
-        Language, Role,
+        Language, OpenInvitation, Role,
         service::{
             Acceptance, InvitationAccept, MemberInvite, MemberKey, MemberRemove, MemberUpdate,
             UserUpdate, Written,
@@ -39,23 +38,31 @@ pub struct MemberInviteInput {
     dry_run: bool,
 }
 
-/// An invitation that was mailed.
-#[derive(SimpleObject)]
-pub struct Invitation {
-    /// The organisation; null if you can no longer see it.
-    organisation: Option<Organisation>,
-    /// The address that it was mailed to.
-    email: String,
-    /// The role in the organisation.
-    role: Role,
-    /// When it is over.
-    expires_at: DateTime<Utc>,
-}
-
 /// An invitation, or why there is none.
 #[derive(SimpleObject)]
 pub struct InvitationPayload {
     /// The invitation; null if it was refused.
+    invitation: Option<Invitation>,
+    /// Why it was refused; empty if it wasn't.
+    user_errors: Vec<UserError>,
+}
+
+/// An invitation is taken back.
+#[derive(InputObject, Serialize)]
+pub struct MemberInvitationRevokeInput {
+    /// Global id of the invitation.
+    id: ID,
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// An invitation that was taken back, or why it wasn't.
+#[derive(SimpleObject)]
+pub struct MemberInvitationRevokePayload {
+    /// The invitation as it ended. Null if it was refused, or for a repeated request.
     invitation: Option<Invitation>,
     /// Why it was refused; empty if it wasn't.
     user_errors: Vec<UserError>,
@@ -172,16 +179,43 @@ impl MemberMutation {
         let outcome = request.auth.invite_member(&writer, &invite).await;
         let (invitation, user_errors) = split(context, outcome)?;
         let invitation = match invitation {
-            Some(sent) => Some(Invitation {
-                organisation: organisation_by_id(context, sent.organisation).await?,
-                email: sent.email,
-                role: sent.role,
-                expires_at: sent.expires_at,
-            }),
+            Some(sent) => {
+                let open = OpenInvitation {
+                    id: sent.id,
+                    organisation: sent.organisation,
+                    email: sent.email,
+                    role: sent.role,
+                    invited_by: request.actor.user(),
+                    expires_at: sent.expires_at,
+                };
+                invitations(context, vec![open]).await?.pop()
+            }
             None => None,
         };
         Ok(InvitationPayload {
             invitation,
+            user_errors,
+        })
+    }
+
+    /// Takes back an open invitation that you sent, or one to an organisation that you administer; its link
+    /// is over at once.
+    async fn member_invitation_revoke(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which invitation.")] input: MemberInvitationRevokeInput,
+    ) -> ApiResult<MemberInvitationRevokePayload> {
+        let request = Request::of(context)?;
+        let options = options(&input.idempotency_key, input.dry_run);
+        let writer = writer(context, "memberInvitationRevoke", &options, &input)?;
+        let invitation = row_of(&input.id, NodeKind::Invitation)?;
+        let outcome = request.auth.revoke_invitation(&writer, invitation).await;
+        let (written, user_errors) = split(context, outcome)?;
+        let revoked = written.and_then(|written| written.fresh);
+        Ok(MemberInvitationRevokePayload {
+            invitation: invitations(context, revoked.into_iter().collect())
+                .await?
+                .pop(),
             user_errors,
         })
     }

@@ -18,8 +18,10 @@ mod types;
 use async_graphql::MergedObject;
 
 pub use names::OrganisationNames;
-pub use query::{AuthQuery, organisations_by_id, service_tokens_by_id, users_by_id};
-pub use types::{Membership, Organisation, ServiceToken, User, Viewer};
+pub use query::{
+    AuthQuery, invitations_by_id, organisations_by_id, service_tokens_by_id, users_by_id,
+};
+pub use types::{Invitation, Membership, Organisation, ServiceToken, User, Viewer};
 
 /// Mutations of the accounts.
 #[derive(Default, MergedObject)]

@@ -2,10 +2,14 @@
 
 use async_graphql::{Context, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
-use super::answer::{Request, split};
+use super::{
+    answer::{Request, split},
+    member::options,
+};
 use crate::{
-    api::{ApiResult, UserError},
+    api::{ApiResult, UserError, context::writer},
     auth::service::{AccountCodeIssue, PasswordChange, PasswordProof, PasswordReset},
 };
 
@@ -58,12 +62,17 @@ pub struct PasswordResetInput {
 }
 
 /// Staff checked who is calling.
-#[derive(InputObject)]
+#[derive(InputObject, Serialize)]
 pub struct AccountCodeIssueInput {
     /// The address of the account.
     email: String,
     /// How the identity was checked, in a sentence; kept in the audit log.
     identity_check: String,
+    /// Under which a repeated request has one effect. A repeated request doesn't show the code again.
+    idempotency_key: Option<String>,
+    /// Check everything, and change nothing.
+    #[graphql(default)]
+    dry_run: bool,
 }
 
 /// What became of a password.
@@ -86,7 +95,8 @@ pub struct AccountCode {
 /// A code, or why there is none.
 #[derive(SimpleObject)]
 pub struct AccountCodePayload {
-    /// The code; null if it was refused.
+    /// The code; null if it was refused, on a dry run, or for a repeated request: issue another, which
+    /// replaces it.
     account_code: Option<AccountCode>,
     /// Why it was refused; empty if it wasn't.
     user_errors: Vec<UserError>,
@@ -165,15 +175,15 @@ impl PasswordMutation {
         input: AccountCodeIssueInput,
     ) -> ApiResult<AccountCodePayload> {
         let request = Request::of(context)?;
+        let options = options(&input.idempotency_key, input.dry_run);
+        let writer = writer(context, "accountCodeIssue", &options, &input)?;
         let issue = AccountCodeIssue {
             email: input.email,
             identity_check: input.identity_check,
         };
-        let outcome = request
-            .auth
-            .issue_account_code(request.actor, &request.origin, &issue)
-            .await;
-        let (code, user_errors) = split(context, outcome)?;
+        let outcome = request.auth.issue_account_code(&writer, &issue).await;
+        let (written, user_errors) = split(context, outcome)?;
+        let code = written.and_then(|written| written.fresh);
         Ok(AccountCodePayload {
             account_code: code.map(|code| AccountCode {
                 code: code.code,

@@ -6,11 +6,11 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     answer::{Request, organisation_id},
-    types::{Organisation, ServiceToken, User, Viewer},
+    types::{Invitation, Organisation, ServiceToken, User, Viewer},
 };
 use crate::{
     api::ApiResult,
-    auth::Permission,
+    auth::{OpenInvitation, Permission},
     db::{OrganisationId, UserId},
 };
 
@@ -88,6 +88,53 @@ pub async fn users_by_id(context: &Context<'_>, ids: &[i64]) -> ApiResult<HashMa
     Ok(found
         .into_iter()
         .map(|user| (user.id.0, user.into()))
+        .collect())
+}
+
+/// Those of some open invitations that the caller may revoke, by their rows.
+pub async fn invitations_by_id(
+    context: &Context<'_>,
+    ids: &[i64],
+) -> ApiResult<HashMap<i64, Invitation>> {
+    let request = Request::of(context)?;
+    let found = request.auth.some_invitations(request.actor, ids).await?;
+    let rows: Vec<i64> = found.iter().map(|invitation| invitation.id).collect();
+    Ok(rows
+        .into_iter()
+        .zip(invitations(context, found).await?)
+        .collect())
+}
+
+/// Invitations as they are shown, in their order: with their organisations and those who sent them, as far
+/// as the caller sees these.
+pub async fn invitations(
+    context: &Context<'_>,
+    found: Vec<OpenInvitation>,
+) -> ApiResult<Vec<Invitation>> {
+    let mut organisations: Vec<i64> = found.iter().map(|one| one.organisation.0).collect();
+    organisations.sort_unstable();
+    organisations.dedup();
+    let mut users: Vec<i64> = found
+        .iter()
+        .filter_map(|one| one.invited_by.map(|user| user.0))
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    let (organisations, users) = if found.is_empty() {
+        (HashMap::new(), HashMap::new())
+    } else {
+        (
+            organisations_by_id(context, &organisations).await?,
+            users_by_id(context, &users).await?,
+        )
+    };
+    Ok(found
+        .into_iter()
+        .map(|one| {
+            let organisation = organisations.get(&one.organisation.0).cloned();
+            let inviter = one.invited_by.and_then(|user| users.get(&user.0)).cloned();
+            Invitation::new(one, organisation, inviter)
+        })
         .collect())
 }
 

@@ -27,7 +27,8 @@ pub struct ServiceTokenCreateInput {
     name: String,
     /// The role it has in the organisation.
     role: Role,
-    /// What it is limited to: some of what the role may do there. No token manages members.
+    /// What it is limited to: some of what the role may do there, but never MEMBERS_MANAGE, ACCOUNTS_HELP or
+    /// ORGANISATION_WRITE, which need a person.
     permissions: Vec<Permission>,
     /// When it is over, at most 400 days from now.
     expires_at: DateTime<Utc>,

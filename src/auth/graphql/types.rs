@@ -6,7 +6,7 @@ use async_graphql::{
 };
 use chrono::{DateTime, Utc};
 
-use super::answer::Request;
+use super::{answer::Request, query::invitations};
 use crate::{
     api::{
         ApiResult, NodeId, PageArguments,
@@ -84,6 +84,8 @@ impl From<entity::Organisation> for Organisation {
 
 /// A page of memberships.
 pub type MembershipConnection = Connection<String, Membership>;
+/// A page of open invitations.
+pub type InvitationConnection = Connection<String, Invitation>;
 /// A page of service tokens.
 pub type ServiceTokenConnection = Connection<String, ServiceToken>;
 
@@ -114,6 +116,32 @@ impl Organisation {
         let page = id_page(&arguments, &list)?;
         let rows = request.auth.members(request.actor, self.row, page).await?;
         Ok(connection(rows, page, &list, |member| member.user.id.0))
+    }
+
+    /// The invitations to it that are still open; none unless you administer it. Give `first` or `last`.
+    async fn invitations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "After this cursor.")] after: Option<String>,
+        #[graphql(desc = "Before this cursor.")] before: Option<String>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+    ) -> ApiResult<InvitationConnection> {
+        let arguments = PageArguments {
+            after,
+            before,
+            first,
+            last,
+        };
+        let list = Fingerprint::of(&("invitations", self.row));
+        let request = Request::of(context)?;
+        let page = id_page(&arguments, &list)?;
+        let found = request
+            .auth
+            .invitations(request.actor, self.row, page)
+            .await?;
+        let rows = invitations(context, found).await?;
+        Ok(connection(rows, page, &list, |invitation| invitation.row))
     }
 
     /// The systems that come in in its name; none unless you administer it. Give `first` or `last`.
@@ -211,6 +239,44 @@ impl From<entity::Membership> for Membership {
     }
 }
 
+/// An invitation that was mailed. As a node it is found while it is open, by those who may revoke it.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct Invitation {
+    #[graphql(skip)]
+    row: i64,
+    #[graphql(skip)]
+    pub id: ID,
+    /// The organisation; null if you can no longer see it.
+    organisation: Option<Organisation>,
+    /// The address that it was mailed to.
+    email: String,
+    /// The role in the organisation.
+    role: Role,
+    /// Who sent it; null if you can't see them.
+    invited_by: Option<User>,
+    /// When it is over.
+    expires_at: DateTime<Utc>,
+}
+
+impl Invitation {
+    pub(super) fn new(
+        invitation: entity::OpenInvitation,
+        organisation: Option<Organisation>,
+        invited_by: Option<User>,
+    ) -> Self {
+        Self {
+            row: invitation.id,
+            id: NodeId::new(NodeKind::Invitation, invitation.id).encode(),
+            organisation,
+            email: invitation.email,
+            role: invitation.role,
+            invited_by,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
 /// How a vendor's own system comes in. Its secret is shown once, when it is made.
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(complex)]
@@ -263,6 +329,14 @@ pub struct Viewer {
 
 #[ComplexObject]
 impl User {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
+}
+
+#[ComplexObject]
+impl Invitation {
     /// Global id.
     pub async fn id(&self) -> ID {
         self.id.clone()

@@ -145,7 +145,7 @@ impl AuthService {
         })
     }
 
-    /// Writes when service tokens were last used. A background loop calls it every few seconds, and the
+    /// Writes when service tokens were last used. A background step calls it twice a minute, and the
     /// graceful stop once more; requests never wait for it.
     pub async fn record_token_uses(&self) -> Result<usize, DbErr> {
         let uses = self.uses.take();

@@ -2,13 +2,15 @@
 //! gives the facility's code and the secret, and becomes an administrator of the facility's own
 //! organisation.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, conclude,
-    problem::{Flaws, refusals},
+    problem::{Flaws, Repeated, refusals},
     record_change, record_write,
     throttle::Attempt,
 };
@@ -20,7 +22,6 @@ use crate::{
             facilities::{self, LetterFacility},
             members,
             secrets::{self, Holder, Purpose, SecretNew},
-            throttle as attempts,
         },
         input::{EmailAddress, Field, Flaw, InputError, Name},
         password::NewPassword,
@@ -53,6 +54,10 @@ pub struct ClaimSecret {
     pub code: String,
     /// Its name.
     pub name: String,
+    /// Where the letter goes.
+    pub postal_code: String,
+    /// Its address, prefecture first.
+    pub address: String,
     /// `XXXX-XXXX-XXXX`, shown once; none on a dry run or for a repeated request.
     #[serde(skip)]
     pub secret: Option<String>,
@@ -90,7 +95,12 @@ pub struct ClaimedAccount {
 
 refusals! {
     /// Why no letters were made.
-    ExportRefusal { Input(input: InputError), FacilityNotFound(position: usize), Forbidden }
+    ExportRefusal {
+        Input(input: InputError),
+        FacilityNotFound(position: usize),
+        FacilityRepeated(repeated: Repeated),
+        Forbidden,
+    }
 }
 refusals! {
     /// Why the account was not claimed.
@@ -153,6 +163,8 @@ impl AuthService {
                 facility: facility.id,
                 code: facility.code.clone(),
                 name: facility.name.clone(),
+                postal_code: facility.postal_code.clone(),
+                address: facility.address.clone(),
                 secret: Some(secret::claim_secret()),
                 expires_at,
             })
@@ -229,7 +241,8 @@ impl AuthService {
             }
             Err(error) => return Err(error.into()),
         }
-        attempts::reset(&transaction, &Attempt::Claim.account(&code)).await?;
+        self.forgive_attempt(&transaction, Attempt::Claim, &code, origin.address)
+            .await?;
         let session = self.begin_session(&transaction, user, now).await?;
         let audit = Audit::of("facilityAccountClaim").in_name_of(organisation);
         let author = super::as_user(user, actor.language);
@@ -331,22 +344,25 @@ fn folded_code(typed: &str) -> Result<String, Flaw> {
     is_code.then_some(folded).ok_or(Flaw::InstitutionCode)
 }
 
+/// A facility that is wanted twice is refused: of its two letters one would be dead.
 fn in_input_order<'a>(
     wanted: &[FacilityId],
     known: &'a [LetterFacility],
 ) -> Result<Vec<&'a LetterFacility>, Failure<ExportRefusal>> {
     let mut found = Vec::with_capacity(wanted.len());
-    let mut unknown = Vec::new();
+    let mut wrong = Vec::new();
+    let mut seen = HashSet::with_capacity(wanted.len());
     for (position, id) in wanted.iter().enumerate() {
         match known.binary_search_by_key(id, |facility| facility.id) {
+            _ if !seen.insert(id) => wrong.push(Repeated { position }.into()),
             Ok(at) => found.extend(known.get(at)),
-            Err(_) => unknown.push(ExportRefusal::FacilityNotFound(position)),
+            Err(_) => wrong.push(ExportRefusal::FacilityNotFound(position)),
         }
     }
-    if unknown.is_empty() {
+    if wrong.is_empty() {
         Ok(found)
     } else {
-        Err(Failure::Refused(unknown))
+        Err(Failure::Refused(wrong))
     }
 }
 

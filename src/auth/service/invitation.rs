@@ -1,12 +1,13 @@
-//! Inviting people into an organisation, and joining it. An invitation is a link in a mail; whoever holds
-//! it joins, either with a new account or with the account that the address has already.
+//! Inviting people into an organisation, taking an invitation back, and joining. An invitation is a link in a
+//! mail; whoever holds it joins, either with a new account or with the account that the address has already.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, conclude, in_japan,
+    Audit, AuthService, Busy, Failure, Origin, RetryAfter, SessionTokens, Written, conclude,
+    in_japan,
     problem::{Flaws, refusals},
     record_change, record_write,
     recovery::is_official,
@@ -15,8 +16,9 @@ use crate::{
     auth::{
         Actor, Identity, Language, Organisation, OrganisationKind, Permission, Role,
         entity::{
+            OpenInvitation,
             accounts::{self, Account, UserNew},
-            members,
+            invitations, members,
             secrets::{self, OneTimeSecret, Purpose, SecretNew},
         },
         input::{EmailAddress, Field, InputError, Name},
@@ -47,6 +49,8 @@ pub struct MemberInvite {
 /// An invitation that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
+    /// Its row.
+    pub id: i64,
     /// The organisation to join.
     pub organisation: OrganisationId,
     /// The address that the mail goes to.
@@ -99,6 +103,7 @@ refusals! {
     /// Why nobody was invited, or nobody joined.
     InviteRefusal {
         Input(input: InputError),
+        PersonNeeded,
         OrganisationNotFound,
         Forbidden,
         AlreadyMember,
@@ -108,6 +113,11 @@ refusals! {
         Throttled(retry: RetryAfter),
         Busy(busy: Busy),
     }
+}
+
+refusals! {
+    /// Why an invitation was not taken back.
+    RevokeRefusal { InvitationNotFound }
 }
 
 impl From<super::LogInRefusal> for InviteRefusal {
@@ -122,7 +132,8 @@ impl From<super::LogInRefusal> for InviteRefusal {
 
 impl AuthService {
     /// Mails an invitation. The administrators of an organisation invite whom they like; who creates
-    /// organisations invites the first administrator of one that has none.
+    /// organisations invites the first administrator of one that has none. It takes a person, by whose name
+    /// the invited know that it is meant for them.
     pub async fn invite_member(
         &self,
         writer: &Writer<'_>,
@@ -140,6 +151,9 @@ impl AuthService {
         input: &MemberInvite,
     ) -> Result<Invitation, Failure<InviteRefusal>> {
         let actor = writer.actor;
+        let inviter = actor
+            .user()
+            .ok_or_else(|| Failure::refused(InviteRefusal::PersonNeeded))?;
         let organisation =
             accounts::organisation_visible_to(transaction, actor, input.organisation)
                 .await?
@@ -156,31 +170,28 @@ impl AuthService {
         if members::is_member_by_email(transaction, organisation.id, email.as_str()).await? {
             return Err(Failure::refused(InviteRefusal::AlreadyMember));
         }
-        let day = TimeDelta::days(1);
-        if !self
-            .may_mail(transaction, "invitation", email.as_str(), day)
+        if let Some(wait) = self
+            .count_invitation(transaction, organisation.id, email.as_str())
             .await?
         {
-            return Err(Failure::refused(RetryAfter {
-                seconds: day.num_seconds(),
-            }));
+            return Err(Failure::refused(wait));
         }
         secrets::expire_invitations(transaction, organisation.id, email.as_str(), now).await?;
         let new = SecretNew {
             organisation: Some(organisation.id),
             email: Some(email.as_str()),
             role: Some(input.role),
-            created_by: actor.user(),
+            created_by: Some(inviter),
             ..SecretNew::new(Purpose::Invitation, SecretHash::of(&secret), expires_at)
         };
-        secrets::insert_secrets(transaction, &[new], now).await?;
+        let id = secrets::insert_secret(transaction, &new, now).await?;
         let envelope = Envelope {
             recipient: email.as_str(),
             language: input.language.unwrap_or(actor.language),
             template: Template::Invitation,
             variables: serde_json::json!({
                 "organisation": organisation.name,
-                "inviter": name_of(transaction, actor).await?,
+                "inviter": name_of(transaction, inviter).await?,
                 "link": self.link("invitation", &secret),
                 "expires_at": in_japan(expires_at),
             }),
@@ -189,11 +200,55 @@ impl AuthService {
         let audit = Audit::of("memberInvite").in_name_of(organisation.id);
         record_write(transaction, writer, audit).await?;
         Ok(Invitation {
+            id,
             organisation: organisation.id,
             email: email.as_str().to_owned(),
             role: input.role,
             expires_at,
         })
+    }
+
+    /// Takes an open invitation back; its link is over at once. Whoever sent it may, and who manages the
+    /// members of its organisation.
+    pub async fn revoke_invitation(
+        &self,
+        writer: &Writer<'_>,
+        invitation: i64,
+    ) -> Result<Written<i64, OpenInvitation>, Failure<RevokeRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_take_back(&transaction, writer, invitation).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_take_back(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        invitation: i64,
+    ) -> Result<Written<i64, OpenInvitation>, Failure<RevokeRefusal>> {
+        let not_found = || Failure::refused(RevokeRefusal::InvitationNotFound);
+        let now = self.clock.now();
+        let ids = [invitation];
+        let invitation = invitations::some_invitations_managed_by(
+            &self.db,
+            transaction,
+            writer.actor,
+            &ids,
+            now,
+        )
+        .await?
+        .pop()
+        .ok_or_else(not_found)?;
+        if !secrets::expire_secret(transaction, invitation.id, now).await? {
+            return Err(not_found());
+        }
+        let audit = Audit::of("memberInvitationRevoke").in_name_of(invitation.organisation);
+        record_write(transaction, writer, audit).await?;
+        let revoked = OpenInvitation {
+            expires_at: now,
+            ..invitation
+        };
+        Ok(Written::new(revoked.id, revoked))
     }
 
     /// Joins the organisation of an invitation.
@@ -275,13 +330,14 @@ impl AuthService {
         email: &EmailAddress,
         by: &Acceptance,
     ) -> Result<AcceptedInvitation, Failure<InviteRefusal>> {
-        let Acceptance::NewAccount {
-            name,
-            password,
-            language,
-        } = by
-        else {
-            return Err(Failure::refused(InviteRefusal::InvalidCredentials));
+        let (name, password, language) = match by {
+            Acceptance::NewAccount {
+                name,
+                password,
+                language,
+            } => (name.as_str(), password.as_str(), *language),
+            Acceptance::Password(password) => ("", password.as_str(), None),
+            Acceptance::Actor => ("", "", None),
         };
         let mut flaws = Flaws::default();
         let name = flaws.keep(Field::Name, Name::parse(name));
@@ -364,11 +420,8 @@ async fn check_may_invite(
     Err(Failure::refused(InviteRefusal::Forbidden))
 }
 
-async fn name_of(transaction: &DatabaseTransaction, actor: &Actor) -> Result<String, DbErr> {
-    let account = match actor.user() {
-        Some(user) => accounts::account_by_id(transaction, user).await?,
-        None => None,
-    };
+async fn name_of(transaction: &DatabaseTransaction, user: UserId) -> Result<String, DbErr> {
+    let account = accounts::account_by_id(transaction, user).await?;
     Ok(account.map_or_else(|| "Kaitsu".to_owned(), |account| account.user.name))
 }
 

@@ -67,6 +67,10 @@ impl AuthService {
             keep_an_admin(transaction, &member).await?;
         }
         members::set_role(transaction, input.organisation, input.user, input.role).await?;
+        if input.role != Role::Admin {
+            self.end_invitations_by(transaction, input.organisation, input.user)
+                .await?;
+        }
         record_membership(transaction, writer, "memberUpdate", &member).await?;
         let changed = Membership {
             role: input.role,
@@ -105,8 +109,22 @@ impl AuthService {
         let now = self.clock.now();
         let email = &member.user.email;
         secrets::expire_invitations(transaction, input.organisation, email, now).await?;
+        self.end_invitations_by(transaction, input.organisation, input.user)
+            .await?;
         record_membership(transaction, writer, "memberRemove", &member).await?;
         Ok(Written::new((input.organisation, input.user), member))
+    }
+
+    /// Whoever administers an organisation no more doesn't come back, or stay, by an invitation of their own.
+    async fn end_invitations_by(
+        &self,
+        transaction: &DatabaseTransaction,
+        organisation: OrganisationId,
+        inviter: UserId,
+    ) -> Result<(), Failure<MemberRefusal>> {
+        let now = self.clock.now();
+        secrets::expire_invitations_by(transaction, organisation, inviter, now).await?;
+        Ok(())
     }
 
     async fn lock_member(

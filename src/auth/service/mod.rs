@@ -31,13 +31,14 @@ pub use claim::{
 };
 pub use invitation::{
     Acceptance, AcceptedInvitation, Invitation, InvitationAccept, InviteRefusal, MemberInvite,
+    RevokeRefusal,
 };
 pub use login::{LogIn, LogInRefusal, LogOutRefusal, RefreshRefusal, SessionTokens};
 pub use member::{MemberKey, MemberRefusal, MemberRemove, MemberUpdate};
 pub use operator::{NewMember, OperatorRefusal, UserCreate, UserCreated};
 pub use organisation::{OrganisationCreate, OrganisationRefusal};
 pub use password::{PasswordChange, PasswordChangeRefusal};
-pub use problem::{Busy, Failure, Fault, Problem, RetryAfter};
+pub use problem::{Busy, Failure, Fault, Problem, Repeated, RetryAfter};
 pub use profile::{ProfileRefusal, UserUpdate};
 pub use recovery::{
     AccountCode, AccountCodeIssue, CodeRefusal, PasswordProof, PasswordReset, ResetRefusal,

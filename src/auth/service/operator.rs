@@ -14,7 +14,7 @@ use crate::{
         Actor, Language, Organisation, OrganisationKind, Role, User,
         entity::{
             accounts::{self, OrganisationNew, UserNew},
-            members,
+            members, secrets,
             sessions::{self, Ending},
         },
         input::{EmailAddress, Field, InputError, Name},
@@ -201,7 +201,8 @@ impl AuthService {
             .ok_or_else(|| Failure::refused(OperatorRefusal::UserNotFound))
     }
 
-    /// Lets a user in no more, or again. Disabling ends every login at once.
+    /// Lets a user in no more, or again. Disabling ends every login at once, and what others could still come
+    /// in by at this user's word: open invitations, codes and letters.
     pub async fn set_user_disabled(
         &self,
         email: &str,
@@ -220,6 +221,7 @@ impl AuthService {
         accounts::set_disabled(&transaction, user, disabled.then_some(now)).await?;
         if disabled {
             sessions::revoke_sessions(&transaction, user, None, Ending::Disabled, now).await?;
+            secrets::expire_secrets_by(&transaction, user, now).await?;
         }
         let operation = if disabled {
             "userDisable"

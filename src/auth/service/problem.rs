@@ -25,6 +25,13 @@ pub struct RetryAfter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy;
 
+/// This position of a list says what an earlier one says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// The later position, from 0.
+    pub position: usize,
+}
+
 /// Everything that a caller of the accounts can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -56,6 +63,10 @@ pub enum Problem {
     ServiceTokenNotFound,
     /// There is no facility at this position of the input.
     FacilityNotFound(usize),
+    /// The facility at this position of the input stands there twice.
+    FacilityRepeated(Repeated),
+    /// There is no such open invitation within sight.
+    InvitationNotFound,
     /// The actor may see it but may not do this.
     Forbidden,
     /// The person is a member already.
@@ -88,6 +99,20 @@ pub enum Fault {
     /// No password could be hashed.
     #[error("{0}")]
     Hashing(String),
+}
+
+impl From<Fault> for DbErr {
+    /// A database that is away is told as that, whatever was wanted of it.
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Database(error)
+            | Fault::Keys(KeyError::Database(error))
+            | Fault::Write(WriteError::Database(error)) => error,
+            Fault::Keys(_) | Fault::Write(WriteError::KeyReused) | Fault::Hashing(_) => {
+                Self::Custom(fault.to_string())
+            }
+        }
+    }
 }
 
 impl<R> Failure<R> {

@@ -7,7 +7,7 @@ use crate::{
     auth::{
         Actor, Membership, Organisation, ServiceToken, User,
         entity::{
-            accounts,
+            OpenInvitation, accounts, invitations,
             members::{self, IdPage},
             tokens,
         },
@@ -75,6 +75,29 @@ impl AuthService {
         page: IdPage,
     ) -> Result<Vec<Membership>, DbErr> {
         members::members_visible_to(self.db.read(), actor, organisation, page).await
+    }
+
+    /// Those of some open invitations that the actor may revoke.
+    pub async fn some_invitations(
+        &self,
+        actor: &Actor,
+        invitations: &[i64],
+    ) -> Result<Vec<OpenInvitation>, DbErr> {
+        let now = self.clock.now();
+        let connection = self.db.read();
+        invitations::some_invitations_managed_by(&self.db, connection, actor, invitations, now)
+            .await
+    }
+
+    /// A page of an organisation's open invitations; none if the actor doesn't manage its members.
+    pub async fn invitations(
+        &self,
+        actor: &Actor,
+        organisation: OrganisationId,
+        page: IdPage,
+    ) -> Result<Vec<OpenInvitation>, DbErr> {
+        let now = self.clock.now();
+        invitations::invitations_managed_by(self.db.read(), actor, organisation, page, now).await
     }
 
     /// Those of some service tokens that the actor manages.

@@ -6,10 +6,10 @@
 use chrono::TimeDelta;
 
 use super::{
-    Audit, AuthService, Busy, Failure, Origin, RetryAfter, in_japan,
+    Audit, AuthService, Busy, Failure, Origin, RetryAfter, Written, conclude, in_japan,
     password::{set_password, stored_email},
     problem::{Flaws, refusals},
-    record_change,
+    record_change, record_write,
     throttle::Attempt,
 };
 use crate::{
@@ -19,13 +19,13 @@ use crate::{
             accounts::{self, Account},
             members,
             secrets::{self, Holder, OneTimeSecret, Purpose, SecretNew},
-            throttle as attempts,
         },
         input::{EmailAddress, Field, InputError, Note},
         password::NewPassword,
         secret::{self, SecretHash},
     },
-    db::{DbErr, UserId},
+    change::Writer,
+    db::{DatabaseTransaction, DbErr, UserId},
     mail::{Envelope, Template, enqueue, service::suppress},
 };
 
@@ -33,8 +33,10 @@ use crate::{
 const LINK_LASTS: TimeDelta = TimeDelta::hours(1);
 /// A code has 50 bits and is used while the person is on the telephone.
 const CODE_LASTS: TimeDelta = TimeDelta::hours(2);
-/// Wrong guesses after which a code or letter is dead.
-pub(super) const MOST_FAILURES: i32 = 5;
+/// Wrong guesses after which a code or letter is dead. Institution codes and addresses are no secrets, so a
+/// stranger must not end one by a few guesses: the limits on attempts are what keeps 50 bits safe for two
+/// hours and 60 for 90 days, and this is for the day on which they fail.
+const MOST_FAILURES: i32 = 1_000;
 
 /// How somebody shows that an account is theirs.
 #[derive(Clone)]
@@ -71,8 +73,6 @@ pub struct AccountCodeIssue {
 /// A code for the person on the telephone.
 #[derive(Clone)]
 pub struct AccountCode {
-    /// Whose password it sets.
-    pub user: UserId,
     /// The code, shown once.
     pub code: String,
     /// When it is over.
@@ -95,7 +95,8 @@ refusals! {
 
 impl AuthService {
     /// Mails a link that sets a new password, if there is such an account. The answer is the same in
-    /// either case.
+    /// either case. It leaves no change, which would be kept for ever: anybody may ask, for any address,
+    /// and nothing comes of it until the link is used.
     pub async fn request_password_reset(
         &self,
         actor: &Actor,
@@ -116,8 +117,9 @@ impl AuthService {
         let now = self.clock.now();
         let expires_at = now + LINK_LASTS;
         let may_mail = self
-            .may_mail(&transaction, "reset", email.as_str(), TimeDelta::hours(1))
-            .await?;
+            .count_link(&transaction, email.as_str())
+            .await?
+            .is_none();
         let new = SecretNew {
             user: account.as_ref().map(|account| account.user.id),
             email: Some(email.as_str()),
@@ -140,14 +142,6 @@ impl AuthService {
         } else {
             suppress(&transaction, &envelope, now).await?;
         }
-        record_change(
-            &transaction,
-            actor,
-            origin,
-            Audit::of("passwordResetRequest"),
-            now,
-        )
-        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -192,7 +186,8 @@ impl AuthService {
         }
         set_password(&transaction, &account, &hash, None, now).await?;
         for attempt in [Attempt::LogIn, Attempt::Link, Attempt::Code] {
-            attempts::reset(&transaction, &attempt.account(email.as_str())).await?;
+            self.forget_attempts(&transaction, attempt, email.as_str(), origin.address)
+                .await?;
         }
         let author = super::as_user(user, actor.language);
         record_change(
@@ -254,13 +249,25 @@ impl AuthService {
     }
 
     /// Issues a code with which the person on the telephone sets a password. Who issued it and how the
-    /// identity was checked is kept, and the account's owner is told by mail.
+    /// identity was checked is kept, and the account's owner is told by mail. A dry run or a repeated
+    /// request shows no code.
     pub async fn issue_account_code(
         &self,
-        actor: &Actor,
-        origin: &Origin,
+        writer: &Writer<'_>,
         input: &AccountCodeIssue,
-    ) -> Result<AccountCode, Failure<CodeRefusal>> {
+    ) -> Result<Written<UserId, AccountCode>, Failure<CodeRefusal>> {
+        let transaction = self.db.begin().await?;
+        let outcome = self.try_issue(&transaction, writer, input).await;
+        conclude(writer, transaction, outcome).await
+    }
+
+    async fn try_issue(
+        &self,
+        transaction: &DatabaseTransaction,
+        writer: &Writer<'_>,
+        input: &AccountCodeIssue,
+    ) -> Result<Written<UserId, AccountCode>, Failure<CodeRefusal>> {
+        let actor = writer.actor;
         if !actor.may(Permission::AccountsHelp) {
             return Err(Failure::refused(CodeRefusal::Forbidden));
         }
@@ -270,15 +277,14 @@ impl AuthService {
         let (Some(email), Some(check)) = (email, check) else {
             return Err(flaws.refuse());
         };
-        let account = accounts::account_by_email(self.db.read(), &email)
+        let account = accounts::account_by_email(transaction, &email)
             .await?
             .filter(Account::is_enabled)
             .ok_or_else(|| Failure::refused(CodeRefusal::UserNotFound))?;
         let user = account.user.id;
-        self.check_may_help(actor, user).await?;
+        check_may_help(transaction, actor, user).await?;
 
         let code = secret::account_code();
-        let transaction = self.db.begin().await?;
         let now = self.clock.now();
         let expires_at = now + CODE_LASTS;
         let new = SecretNew {
@@ -286,7 +292,7 @@ impl AuthService {
             created_by: actor.user(),
             ..SecretNew::new(Purpose::AccountCode, SecretHash::of(&code), expires_at)
         };
-        secrets::insert_secrets(&transaction, &[new], now).await?;
+        secrets::insert_secrets(transaction, &[new], now).await?;
         let notice = Envelope {
             recipient: &account.user.email,
             language: account.user.language,
@@ -296,35 +302,33 @@ impl AuthService {
                 "expires_at": in_japan(expires_at),
             }),
         };
-        enqueue(&transaction, &notice, now).await?;
+        enqueue(transaction, &notice, now).await?;
         let audit = Audit::of("accountCodeIssue")
             .in_name_of(actor.acting_for(Permission::AccountsHelp))
             .about(format!("user {user}: {}", check.as_str()));
-        record_change(&transaction, actor, origin, audit, now).await?;
-        transaction.commit().await?;
-        Ok(AccountCode {
-            user,
-            code,
-            expires_at,
+        record_write(transaction, writer, audit).await?;
+        Ok(Written {
+            key: user,
+            fresh: (!writer.dry_run).then_some(AccountCode { code, expires_at }),
         })
     }
+}
 
-    /// Helping with an account is a way into it. So nobody helps themselves, and an account that opens
-    /// more than its own organisation is helped only by those who manage its members anyway.
-    async fn check_may_help(
-        &self,
-        actor: &Actor,
-        user: UserId,
-    ) -> Result<(), Failure<CodeRefusal>> {
-        let opened = members::kinds_of_user(self.db.read(), user).await?;
-        let out_of_reach = opened.iter().any(|(organisation, kind)| {
-            is_official(*kind) && !actor.may_in(*organisation, Permission::MembersManage)
-        });
-        if actor.user() == Some(user) || out_of_reach {
-            return Err(Failure::refused(CodeRefusal::Forbidden));
-        }
-        Ok(())
+/// Helping with an account is a way into it. So nobody helps themselves, and an account that opens
+/// more than its own organisation is helped only by those who manage its members anyway.
+async fn check_may_help(
+    transaction: &DatabaseTransaction,
+    actor: &Actor,
+    user: UserId,
+) -> Result<(), Failure<CodeRefusal>> {
+    let opened = members::kinds_of_user(transaction, user).await?;
+    let out_of_reach = opened.iter().any(|(organisation, kind)| {
+        is_official(*kind) && !actor.may_in(*organisation, Permission::MembersManage)
+    });
+    if actor.user() == Some(user) || out_of_reach {
+        return Err(Failure::refused(CodeRefusal::Forbidden));
     }
+    Ok(())
 }
 
 /// Kinds that see or do more than their own.

@@ -151,8 +151,8 @@ impl AuthService {
     }
 }
 
-/// Some of what the role may do there, each once; but no token makes members or other tokens, so that
-/// revoking a leaked one ends the matter.
+/// Some of what the role may do there, each once; but nothing that needs a person, so that revoking a
+/// leaked token ends the matter.
 fn checked_permissions(
     kind: OrganisationKind,
     role: Role,
@@ -161,9 +161,8 @@ fn checked_permissions(
     if wanted.is_empty() {
         return Err(Flaw::Missing);
     }
-    let possible = |permission: &Permission| {
-        *permission != Permission::MembersManage && allows(kind, role, *permission)
-    };
+    let possible =
+        |permission: &Permission| !permission.needs_a_person() && allows(kind, role, *permission);
     if !wanted.iter().all(possible) {
         return Err(Flaw::OutOfRange);
     }

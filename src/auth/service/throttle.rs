@@ -1,6 +1,11 @@
-//! Limits on attempts, by account and by address, counted in the database so that all processes share
-//! them. An account is limited closely; an address loosely, since a whole hospital may share one. IPv6
-//! addresses count by their /64, which is what one subscriber gets.
+//! Limits on attempts, counted in the database so that all processes share them: closely for one account
+//! from one address, loosely for an address, since a whole hospital may share one, and loosely for an
+//! account from all addresses together, so that one stranger can't lock its owner out. IPv6 addresses count
+//! by their /64, which is what one subscriber gets.
+//!
+//! An attempt counts in the address first, then in the pair, then in the account. One that is too many ends
+//! there: a stranger who is over a limit costs nobody else anything, and adds no rows. Whoever changes
+//! several of the three does it in this order, so that two can't wait for each other.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -10,12 +15,14 @@ use sea_orm::{ConnectionTrait, DbErr};
 use sha2::{Digest, Sha256};
 
 use super::{AuthService, Failure, RetryAfter};
-use crate::auth::entity::throttle;
+use crate::{auth::entity::throttle, db::OrganisationId};
 
 /// How many attempts are allowed, and in what time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrottleLimits {
-    /// Attempts on one account in a window.
+    /// Attempts on one account from one address in a window.
+    pub pair_attempts: i32,
+    /// Attempts on one account from all addresses in a window.
     pub account_attempts: i32,
     /// Attempts from one address in a window.
     pub address_attempts: i32,
@@ -23,15 +30,19 @@ pub struct ThrottleLimits {
     pub window: TimeDelta,
     /// Mails to one address in an hour, for resets, and in a day, for invitations.
     pub mails: i32,
+    /// Invitations to one organisation in a day.
+    pub invitations: i32,
 }
 
 impl Default for ThrottleLimits {
     fn default() -> Self {
         Self {
-            account_attempts: 10,
+            pair_attempts: 10,
+            account_attempts: 100,
             address_attempts: 100,
             window: TimeDelta::minutes(15),
             mails: 5,
+            invitations: 50,
         }
     }
 }
@@ -55,17 +66,26 @@ impl Attempt {
         }
     }
 
-    /// The bucket of an account, or of what stands for one. It is hashed: the table is no list of who
-    /// tried to come in.
-    pub(super) fn account(self, account: &str) -> String {
-        let hash = Sha256::digest(account.as_bytes());
-        format!("{}:account:{}", self.name(), URL_SAFE_NO_PAD.encode(hash))
+    /// The bucket of an account, or of what stands for one.
+    fn account(self, account: &str) -> String {
+        format!("{}:account:{}", self.name(), hashed(account))
+    }
+
+    /// The bucket of an account as it is tried from one address.
+    fn pair(self, account: &str, address: Option<IpAddr>) -> String {
+        let from = address.map_or_else(String::new, |address| subscriber(address).to_string());
+        format!("{}:pair:{}:{from}", self.name(), hashed(account))
     }
 
     /// The bucket of an address.
-    pub(super) fn address(self, address: IpAddr) -> String {
+    fn address(self, address: IpAddr) -> String {
         format!("{}:address:{}", self.name(), subscriber(address))
     }
+}
+
+/// The table is no list of who tried to come in.
+fn hashed(account: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(account.as_bytes()))
 }
 
 fn subscriber(address: IpAddr) -> IpAddr {
@@ -88,31 +108,29 @@ impl AuthService {
         address: Option<IpAddr>,
     ) -> Result<(), Failure<R>> {
         let limits = self.settings.throttle;
-        let now = self.clock.now();
-        let ends_at = now + limits.window;
-        // Always the account first: two who lock both can't wait for each other.
-        let mut buckets = vec![(attempt.account(account), limits.account_attempts)];
-        if let Some(address) = address {
-            buckets.push((attempt.address(address), limits.address_attempts));
-        }
-        let mut wait = None;
+        let buckets = address
+            .map(|address| (attempt.address(address), limits.address_attempts))
+            .into_iter()
+            .chain([
+                (attempt.pair(account, address), limits.pair_attempts),
+                (attempt.account(account), limits.account_attempts),
+            ]);
         let transaction = self.db.begin().await?;
-        for (bucket, limit) in &buckets {
-            let counted = throttle::count_attempt(&transaction, bucket, now, ends_at).await?;
-            if counted.attempts > *limit {
-                wait = wait.max(Some(counted.window_ends_at - now));
+        let mut wait = None;
+        for (bucket, limit) in buckets {
+            wait = self
+                .count(&transaction, &bucket, limit, limits.window)
+                .await?;
+            if wait.is_some() {
+                break;
             }
         }
         transaction.commit().await?;
-        match wait {
-            Some(wait) => Err(Failure::refused(RetryAfter {
-                seconds: wait.num_seconds().max(1),
-            })),
-            None => Ok(()),
-        }
+        wait.map_or(Ok(()), |wait| Err(Failure::refused(wait)))
     }
 
-    /// Whoever tried was right: the account counts anew, and the address has one attempt back.
+    /// Whoever tried was right: the pair counts anew, and the address and the account have one attempt
+    /// back. What strangers tried on the account elsewhere stays counted.
     pub(super) async fn forgive_attempt(
         &self,
         connection: &impl ConnectionTrait,
@@ -120,14 +138,26 @@ impl AuthService {
         account: &str,
         address: Option<IpAddr>,
     ) -> Result<(), DbErr> {
-        throttle::reset(connection, &attempt.account(account)).await?;
         if let Some(address) = address {
             throttle::forgive_attempt(connection, &attempt.address(address)).await?;
         }
-        Ok(())
+        throttle::reset(connection, &attempt.pair(account, address)).await?;
+        throttle::forgive_attempt(connection, &attempt.account(account)).await
     }
 
-    /// Nothing was tried after all: the account and the address have the attempt back.
+    /// The account has a new password, so that what was guessed before leads nowhere: it counts anew.
+    pub(super) async fn forget_attempts(
+        &self,
+        connection: &impl ConnectionTrait,
+        attempt: Attempt,
+        account: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DbErr> {
+        throttle::reset(connection, &attempt.pair(account, address)).await?;
+        throttle::reset(connection, &attempt.account(account)).await
+    }
+
+    /// Nothing was tried after all: the attempt counts nowhere.
     pub(super) async fn return_attempt(
         &self,
         attempt: Attempt,
@@ -135,26 +165,61 @@ impl AuthService {
         address: Option<IpAddr>,
     ) -> Result<(), DbErr> {
         let transaction = self.db.begin().await?;
-        throttle::forgive_attempt(&transaction, &attempt.account(account)).await?;
         if let Some(address) = address {
             throttle::forgive_attempt(&transaction, &attempt.address(address)).await?;
+        }
+        for bucket in [attempt.pair(account, address), attempt.account(account)] {
+            throttle::forgive_attempt(&transaction, &bucket).await?;
         }
         transaction.commit().await
     }
 
-    /// Counts a mail to an address that somebody else asked for; false if it is one too many.
-    pub(super) async fn may_mail(
+    /// Counts a link to be mailed to an address that anybody may ask for; says how long to wait if it is
+    /// one too many.
+    pub(super) async fn count_link(
         &self,
         connection: &impl ConnectionTrait,
-        what: &str,
         recipient: &str,
+    ) -> Result<Option<RetryAfter>, DbErr> {
+        let bucket = format!("mail:reset:{}", hashed(recipient));
+        let limit = self.settings.throttle.mails;
+        self.count(connection, &bucket, limit, TimeDelta::hours(1))
+            .await
+    }
+
+    /// Counts an invitation to be mailed, for its organisation, whose administrators choose the recipients
+    /// and a part of what the mail says, and for its recipient; says how long to wait if it is one too many.
+    pub(super) async fn count_invitation(
+        &self,
+        connection: &impl ConnectionTrait,
+        organisation: OrganisationId,
+        recipient: &str,
+    ) -> Result<Option<RetryAfter>, DbErr> {
+        let limits = self.settings.throttle;
+        let day = TimeDelta::days(1);
+        let sender = format!("mail:invitations:{organisation}");
+        let wait = self
+            .count(connection, &sender, limits.invitations, day)
+            .await?;
+        if wait.is_some() {
+            return Ok(wait);
+        }
+        let bucket = format!("mail:invitation:{}", hashed(recipient));
+        self.count(connection, &bucket, limits.mails, day).await
+    }
+
+    async fn count(
+        &self,
+        connection: &impl ConnectionTrait,
+        bucket: &str,
+        limit: i32,
         window: TimeDelta,
-    ) -> Result<bool, DbErr> {
-        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(recipient.as_bytes()));
-        let bucket = format!("mail:{what}:{hash}");
+    ) -> Result<Option<RetryAfter>, DbErr> {
         let now = self.clock.now();
-        let counted = throttle::count_attempt(connection, &bucket, now, now + window).await?;
-        Ok(counted.attempts <= self.settings.throttle.mails)
+        let counted = throttle::count_attempt(connection, bucket, now, now + window).await?;
+        Ok((counted.attempts > limit).then(|| RetryAfter {
+            seconds: (counted.window_ends_at - now).num_seconds().max(1),
+        }))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     db::{ChangeId, ConnectionTrait, Database, DbErr, FacilityId, Query, Row},
     milestone::{
         Action, Aspect,
-        entity::{TimelineRow, read_event, read_source},
+        entity::{TIMELINE_COLUMNS, TimelineRow, read_source, read_timeline_row, timeline_joins},
     },
 };
 
@@ -294,32 +294,22 @@ pub async fn events_of(
         .iter()
         .map(|(change, facility)| (change.0, facility.0))
         .collect();
-    let mut query = Query::new(
-        "SELECT e.change_id, e.facility_id, t.id, t.aspect, t.action, t.effective_on, t.value, t.voids_id, \
-         t.note, c.recorded_at, c.identity_kind, c.identity_id, c.source, o.id, o.name, \
-         CASE WHEN EXISTS (SELECT 1 FROM facility_event x WHERE x.facility_id = t.facility_id \
-         AND x.voids_id = t.id) THEN 1 ELSE 0 END FROM ",
-    );
-    query.bind_id_pairs(database.backend(), &pairs).push(
-        " JOIN facility_event e ON e.change_id = pairs.first_id AND e.facility_id = pairs.second_id \
-         JOIN facility_event t ON t.id = COALESCE(e.voids_id, e.id) \
-         JOIN change c ON c.id = t.change_id LEFT JOIN organisation o ON o.id = c.organisation_id \
-         ORDER BY e.id",
-    );
+    let mut query = Query::new(format!(
+        "SELECT e.change_id, e.facility_id, {TIMELINE_COLUMNS} FROM "
+    ));
+    query
+        .bind_id_pairs(database.backend(), &pairs)
+        .push(
+            " JOIN facility_event e ON e.change_id = pairs.first_id AND e.facility_id = pairs.second_id \
+             JOIN facility_event t ON t.id = COALESCE(e.voids_id, e.id)",
+        )
+        .push(&timeline_joins())
+        .push(" ORDER BY e.id");
     let mut events = EventsOfEntry::new();
     for row in query.all(database.read()).await? {
         let mut row = Row::new(&row);
         let entry = (row.take()?, row.take()?);
-        let mut event = read_event(&mut row)?;
-        event.note = row.take()?;
-        let shown = TimelineRow {
-            event,
-            recorded_at: row.take()?,
-            identity: identity_of(row.take()?, row.take()?),
-            source: read_source(row.take()?)?,
-            organisation: read_name(&mut row)?,
-            voided: row.take::<i32>()? == 1,
-        };
+        let shown = read_timeline_row(&mut row)?;
         events.entry(entry).or_default().push(shown);
     }
     Ok(events)

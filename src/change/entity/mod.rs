@@ -198,21 +198,23 @@ pub async fn unsettled(connection: &impl ConnectionTrait) -> Result<Unsettled, D
     })
 }
 
-/// Numbers every committed change that has no number, after `last_seq`, in the order of ids. Answers how
-/// many.
+/// Numbers the first `most` committed changes that have no number, after `last_seq`, in the order of ids.
+/// Answers how many.
 pub async fn number(
     transaction: &DatabaseTransaction,
     last_seq: i64,
     settled_at: DateTime<Utc>,
-) -> Result<u64, DbErr> {
+    most: i64,
+) -> Result<i64, DbErr> {
     let result = Query::with(
         "UPDATE change SET seq = $1 + pending.position, settled_at = $2 FROM (SELECT id, row_number() OVER \
-         (ORDER BY id) AS position FROM change WHERE seq IS NULL) AS pending WHERE change.id = pending.id",
-        [last_seq.into(), settled_at.into()],
+         (ORDER BY id) AS position FROM (SELECT id FROM change WHERE seq IS NULL ORDER BY id LIMIT $3) \
+         AS unnumbered) AS pending WHERE change.id = pending.id",
+        [last_seq.into(), settled_at.into(), most.into()],
     )
     .execute(transaction)
     .await?;
-    Ok(result.rows_affected())
+    Ok(i64::try_from(result.rows_affected()).unwrap_or(i64::MAX))
 }
 
 /// Moves the horizon.

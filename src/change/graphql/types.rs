@@ -39,7 +39,8 @@ pub struct ChangeEntry {
     source: Option<Source>,
     /// How whoever recorded it came to us. Null if the facility left your scope.
     actor_kind: Option<ActorKind>,
-    /// In whose name it was recorded; null for the operator, or if the facility left your scope.
+    /// In whose name it was recorded; null for the operator, where one request wrote to facilities of several
+    /// organisations, or if the facility left your scope.
     organisation: Option<OrganisationSummary>,
     /// Why, in the writer's words.
     reason: Option<String>,

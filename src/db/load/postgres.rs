@@ -46,8 +46,10 @@ struct Gathered {
 
 impl Copying {
     pub(super) async fn begin(database: &Database, tables: &[&Table]) -> Result<Self, DbErr> {
-        let pool = database.write().get_postgres_connection_pool();
+        let pool = database.pool().get_postgres_connection_pool();
+        let waiting = database.wait();
         let mut transaction = pool.begin().await.map_err(failed)?;
+        drop(waiting);
         let names: Vec<String> = tables.iter().map(|table| table.name.to_owned()).collect();
         let list = names.join(", ");
         run(

@@ -41,7 +41,7 @@ struct Batch {
 
 impl Inserting {
     pub(super) async fn begin(database: &Database, tables: &[&Table]) -> Result<Self, DbErr> {
-        let pool = database.write().get_sqlite_connection_pool();
+        let pool = database.pool().get_sqlite_connection_pool();
         let mut connection = pool.acquire().await.map_err(failed)?;
         connection.close_on_drop();
         run(&mut connection, format!("PRAGMA cache_size = -{CACHE}")).await?;

@@ -26,6 +26,8 @@ pub struct Fields {
     pub vendor: bool,
     /// The chain's name.
     pub chain: bool,
+    /// The support contractor's name.
+    pub contractor: bool,
 }
 
 /// A facility as it stands.
@@ -63,6 +65,8 @@ pub struct FacilityRow {
     pub vendor: Option<OrganisationName>,
     /// The chain it belongs to, if asked for.
     pub chain: Option<OrganisationName>,
+    /// The support contractor it is handed on to, if asked for.
+    pub contractor: Option<OrganisationName>,
 }
 
 /// What one facility is found by.
@@ -72,8 +76,6 @@ pub enum Condition {
     Id(FacilityId),
     /// A code, past or present.
     Code(String),
-    /// An organisation's own reference.
-    Reference(OrganisationId, String),
 }
 
 /// By which a list is ordered; ties are broken by the institution code.
@@ -205,8 +207,8 @@ pub struct ListQuery {
     pub search: Option<String>,
     /// Any of these kinds.
     pub kinds: Vec<FacilityKind>,
-    /// Any of these prefectures; bureaus are resolved to theirs.
-    pub prefectures: Vec<Prefecture>,
+    /// Any of these prefectures, which may be none; bureaus are resolved to theirs.
+    pub prefectures: Option<Vec<Prefecture>>,
     /// Any of these stages.
     pub stages: Vec<Stage>,
     /// Engages this vendor; `Some(None)`: none.
@@ -249,14 +251,6 @@ pub async fn find(
             query
                 .push("s.facility_id = (SELECT facility_id FROM facility_code WHERE code = ")
                 .bind(code.as_str())
-                .push(")");
-        }
-        Condition::Reference(organisation, reference) => {
-            query
-                .push("s.facility_id = (SELECT facility_id FROM facility_reference WHERE organisation_id = ")
-                .bind(organisation.0)
-                .push(" AND reference = ")
-                .bind(reference.as_str())
                 .push(")");
         }
     }
@@ -362,12 +356,18 @@ fn push_select(query: &mut Query, fields: Fields) {
     if fields.chain {
         query.push(", c.id, c.name");
     }
+    if fields.contractor {
+        query.push(", k.id, k.name");
+    }
     query.push(" FROM facility_state s JOIN facility f ON f.id = s.facility_id");
     if fields.vendor {
         query.push(" LEFT JOIN organisation v ON v.id = s.vendor_id");
     }
     if fields.chain {
         query.push(" LEFT JOIN organisation c ON c.id = s.chain_id");
+    }
+    if fields.contractor {
+        query.push(" LEFT JOIN organisation k ON k.id = s.contractor_id");
     }
 }
 
@@ -396,11 +396,13 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         push_search(query, database.backend(), folded);
     }
     push_any(query, "s.kind", kinds.iter().map(|kind| kind.code()));
-    push_any(
-        query,
-        "s.prefecture",
-        prefectures.iter().map(|p| i16::from(p.number())),
-    );
+    if let Some(prefectures) = prefectures {
+        let numbers = prefectures.iter().map(|p| i16::from(p.number()));
+        push_any(query, "s.prefecture", numbers);
+        if prefectures.is_empty() {
+            query.push(" AND FALSE");
+        }
+    }
     push_any(query, "s.stage", stages.iter().map(|stage| stage.code()));
     push_member(query, "s.vendor_id", *vendor);
     if *has_vendor {
@@ -475,6 +477,7 @@ fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
         milestones: None,
         vendor: None,
         chain: None,
+        contractor: None,
     };
     if fields.contacts {
         facility.contacts = Some((row.take()?, row.take()?, row.take()?, row.take()?));
@@ -487,6 +490,9 @@ fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
     }
     if fields.chain {
         facility.chain = read_name(row)?;
+    }
+    if fields.contractor {
+        facility.contractor = read_name(row)?;
     }
     Ok(facility)
 }

@@ -1,9 +1,9 @@
 //! Writing the registry's own rows: names, contacts, codes, references and the search index.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, TryGetable, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -288,45 +288,87 @@ pub async fn find_by_codes(
         .collect()
 }
 
-/// The facilities for which an organisation keeps these references. The scope is checked by whoever uses
-/// the ids: a reference outlives the right to see its facility.
+/// The facilities in a scope for which one of these organisations keeps these references. Where several do, the first
+/// of them is meant.
 pub async fn find_by_references(
     database: &Database,
-    organisation: OrganisationId,
+    scope: &Scope,
+    organisations: &[OrganisationId],
     references: Vec<String>,
 ) -> Result<HashMap<String, FacilityId>, DbErr> {
     let mut query = Query::new(
-        "SELECT reference, facility_id FROM facility_reference WHERE organisation_id = ",
+        "SELECT r.organisation_id, r.reference, r.facility_id FROM facility_reference r \
+         JOIN facility_state s ON s.facility_id = r.facility_id WHERE r.organisation_id",
     );
-    query.bind(organisation.0).push(" AND reference");
-    query.bind_texts(database.backend(), references);
-    let rows = query.all(database.read()).await?;
-    rows.iter()
-        .map(|row| {
-            let mut row = Row::new(row);
-            Ok((row.take()?, row.take()?))
-        })
-        .collect()
+    query
+        .bind_ids(database.backend(), organisations.iter().map(|id| id.0))
+        .push(" AND r.reference")
+        .bind_texts(database.backend(), references)
+        .push(" AND ");
+    push_scope(&mut query, scope, "s");
+    first_of_each(database, organisations, query).await
 }
 
-/// An organisation's own references for facilities.
+/// The references that these organisations keep for facilities. Where several keep one for the same facility, the
+/// first of them is meant.
 pub async fn references_of(
     database: &Database,
-    organisation: OrganisationId,
+    organisations: &[OrganisationId],
     facilities: &[FacilityId],
 ) -> Result<HashMap<FacilityId, String>, DbErr> {
     let mut query = Query::new(
-        "SELECT facility_id, reference FROM facility_reference WHERE organisation_id = ",
+        "SELECT organisation_id, facility_id, reference FROM facility_reference WHERE organisation_id",
     );
-    query.bind(organisation.0).push(" AND facility_id");
-    query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
+    query
+        .bind_ids(database.backend(), organisations.iter().map(|id| id.0))
+        .push(" AND facility_id")
+        .bind_ids(database.backend(), facilities.iter().map(|id| id.0));
+    first_of_each(database, organisations, query).await
+}
+
+/// Reads organisations with a key and a value, and keeps of each key the value of the first organisation.
+async fn first_of_each<K: TryGetable + Eq + Hash, V: TryGetable>(
+    database: &Database,
+    organisations: &[OrganisationId],
+    query: Query,
+) -> Result<HashMap<K, V>, DbErr> {
     let rows = query.all(database.read()).await?;
-    rows.iter()
+    let mut found: Vec<(OrganisationId, K, V)> = rows
+        .iter()
         .map(|row| {
             let mut row = Row::new(row);
-            Ok((row.take()?, row.take()?))
+            Ok((row.take()?, row.take()?, row.take()?))
         })
-        .collect()
+        .collect::<Result<_, DbErr>>()?;
+    found
+        .sort_by_key(|(organisation, ..)| organisations.iter().position(|one| one == organisation));
+    let mut first = HashMap::new();
+    for (_, key, value) in found {
+        first.entry(key).or_insert(value);
+    }
+    Ok(first)
+}
+
+/// The codes that facilities had before their present ones, each with the day from which another holds, the oldest
+/// first. The caller has checked the scope.
+pub async fn past_codes(
+    database: &Database,
+    facilities: &[FacilityId],
+) -> Result<HashMap<FacilityId, Vec<(String, NaiveDate)>>, DbErr> {
+    let mut query = Query::new(
+        "SELECT facility_id, code, valid_until FROM facility_code WHERE valid_until IS NOT NULL \
+         AND facility_id",
+    );
+    query
+        .bind_ids(database.backend(), facilities.iter().map(|id| id.0))
+        .push(" ORDER BY facility_id, valid_until, code");
+    let mut codes: HashMap<FacilityId, Vec<(String, NaiveDate)>> = HashMap::new();
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let past = codes.entry(row.take()?).or_default();
+        past.push((row.take()?, row.take()?));
+    }
+    Ok(codes)
 }
 
 /// Appends "is found by this folded text": candidates from the index, checked against the text.

@@ -13,5 +13,6 @@ pub use query::{
 };
 pub use types::{
     ActorKind, BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, TimelineEntry,
-    event_ids, facilities_by_id, facility, facility_payload, summary, timeline_entry, user_errors,
+    event_ids, facilities_by_id, facility, facility_payload, named_event, summary, timeline_entry,
+    user_errors,
 };

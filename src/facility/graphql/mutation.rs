@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     query::{FacilityReference, resolve},
-    types::{FacilityPayload, facility_payload},
+    types::{FacilityPayload, facility_payload, named_event},
 };
 use crate::{
     api::{
@@ -51,13 +51,8 @@ pub struct FacilityRegisterInput {
     public_institution: bool,
     /// The day it opened, or will open.
     opened_on: Date,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// New names and contacts of a facility; what is not given stays.
@@ -79,13 +74,8 @@ pub struct FacilityUpdateInput {
     email: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A new institution code of a facility (承継).
@@ -99,13 +89,8 @@ pub struct FacilitySucceedInput {
     on: Date,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// The closing of a facility, or taking it back.
@@ -117,13 +102,8 @@ pub struct FacilityCloseInput {
     on: Option<Date>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// Other attributes of a facility from a day on; what is not given stays.
@@ -139,13 +119,8 @@ pub struct FacilityReclassifyInput {
     on: Date,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// To what a facility is linked.
@@ -182,13 +157,25 @@ pub struct FacilityLinkInput {
     on: Date,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// A record of the registry, or a link, that was a mistake.
+#[derive(Debug, InputObject)]
+pub struct FacilityCorrectInput {
+    /// Which facility.
+    facility: FacilityReference,
+    /// The entry of its timeline that was a mistake.
+    event_id: ID,
+    /// The right day; null if it never happened.
+    on: Option<Date>,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// What your organisation's own systems call a facility.
@@ -198,13 +185,8 @@ pub struct FacilityReferenceSetInput {
     facility: FacilityReference,
     /// Your organisation's own reference, 1 to 100 characters; null removes it.
     reference: Option<String>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// Mutations that amend the registry.
@@ -233,13 +215,8 @@ impl FacilityMutation {
             public_institution: input.public_institution,
             opened_on: input.opened_on.0,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let written = async {
-            let writer = writer(context, "facilityRegister", &options, &registration)?;
+            let writer = writer(context, "facilityRegister", &input.options, &registration)?;
             Ok(register(&writer, &registration).await?)
         };
         end(context, written.await).await
@@ -259,21 +236,8 @@ impl FacilityMutation {
             phone: input.phone,
             email: input.email,
         });
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
-        let name = "facilityUpdate";
-        run(
-            context,
-            name,
-            input.facility,
-            input.expected_version,
-            amendment,
-            options,
-        )
-        .await
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
     }
 
     /// Gives a facility a new institution code (承継). It stays findable by every code it had.
@@ -286,21 +250,8 @@ impl FacilityMutation {
             code: input.code,
             on: input.on.0,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
-        let name = "facilitySucceed";
-        run(
-            context,
-            name,
-            input.facility,
-            input.expected_version,
-            amendment,
-            options,
-        )
-        .await
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
     }
 
     /// Closes a facility, or takes a closing back.
@@ -313,21 +264,8 @@ impl FacilityMutation {
             Some(on) => Amendment::Close { on: on.0 },
             None => Amendment::Reopen,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
-        let name = "facilityClose";
-        run(
-            context,
-            name,
-            input.facility,
-            input.expected_version,
-            amendment,
-            options,
-        )
-        .await
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
     }
 
     /// Changes what a facility is, from a day on.
@@ -341,21 +279,8 @@ impl FacilityMutation {
             public_institution: input.public_institution,
             on: input.on.0,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
-        let name = "facilityReclassify";
-        run(
-            context,
-            name,
-            input.facility,
-            input.expected_version,
-            amendment,
-            options,
-        )
-        .await
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
     }
 
     /// Sets a facility's vendor, chain or support contractor from a day on; figures of earlier days keep
@@ -374,21 +299,25 @@ impl FacilityMutation {
                 .map(|id| OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))),
             on: input.on.0,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
+    }
+
+    /// Corrects a record that was a mistake: it is voided, and perhaps replaced by the same on another day. Takes
+    /// openings, closings, kinds, public institutions and links; for milestones see `milestoneCorrect`. An opening that
+    /// was earlier takes along the kind and the prefecture of the first day. Figures as known before stay as they were.
+    async fn facility_correct(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The correction.")] input: FacilityCorrectInput,
+    ) -> ApiResult<FacilityPayload> {
+        let amendment = Amendment::Correct {
+            event: named_event(&input.event_id),
+            on: input.on.map(|day| day.0),
+            note: input.note,
         };
-        let name = "facilityLink";
-        run(
-            context,
-            name,
-            input.facility,
-            input.expected_version,
-            amendment,
-            options,
-        )
-        .await
+        let request = (input.facility, input.expected_version, amendment);
+        run(context, request, input.options).await
     }
 
     /// Sets what your organisation's own systems call a facility. Nobody else sees it, and the facility's version
@@ -398,14 +327,9 @@ impl FacilityMutation {
         context: &Context<'_>,
         #[graphql(desc = "The reference.")] input: FacilityReferenceSetInput,
     ) -> ApiResult<FacilityPayload> {
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let request = (&input.facility, &input.reference);
         let written = async {
-            let writer = writer(context, "facilityReferenceSet", &options, &request)?;
+            let writer = writer(context, "facilityReferenceSet", &input.options, &request)?;
             let facility = resolve_one(context, &input.facility).await?;
             Ok(set_reference(&writer, facility, input.reference.as_deref()).await?)
         };
@@ -431,15 +355,12 @@ async fn resolve_one(
 
 async fn run(
     context: &Context<'_>,
-    operation: &'static str,
-    facility: FacilityReference,
-    expected_version: Option<i32>,
-    amendment: Amendment,
+    request: (FacilityReference, Option<i32>, Amendment),
     options: WriteOptions,
 ) -> ApiResult<FacilityPayload> {
-    let request = (&facility, expected_version, &amendment);
     let written = async {
-        let writer = writer(context, operation, &options, &request)?;
+        let writer = writer(context, request.2.operation(), &options, &request)?;
+        let (facility, expected_version, amendment) = request;
         let facility = resolve_one(context, &facility).await?;
         Ok(amend(&writer, facility, expected_version, &amendment).await?)
     };

@@ -151,22 +151,22 @@ impl FacilityQuery {
         facility(&services(context)?.database, actor, &condition, selected).await
     }
 
-    /// The facility for which your organisation keeps this reference of its own.
+    /// The facility for which your organisation keeps this reference of its own; with several organisations, the
+    /// first that does.
     async fn facility_by_reference(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Your organisation's own reference.")] reference: String,
     ) -> ApiResult<Option<Facility>> {
         let actor = &caller(context)?.actor;
-        let Some(organisation) = actor.acting_for(Permission::FacilityRead) else {
+        let database = &services(context)?.database;
+        let named = [FacilityReference::Reference(reference)];
+        let found = resolve(database, actor, &named).await?;
+        let Some(id) = found.into_iter().flatten().next() else {
             return Ok(None);
         };
-        if has_control_characters(&reference) {
-            return Ok(None);
-        }
         let selected = Selected::of(&context.look_ahead());
-        let condition = Condition::Reference(organisation, reference);
-        facility(&services(context)?.database, actor, &condition, selected).await
+        facility(database, actor, &Condition::Id(id), selected).await
     }
 
     /// The facilities that you can see, filtered and ordered.
@@ -292,7 +292,7 @@ fn list_query(
     Ok(ListQuery {
         search,
         kinds: filter.kinds,
-        prefectures: within_bureaus(prefectures, &filter.bureaus)?,
+        prefectures: within_bureaus(prefectures, &filter.bureaus),
         stages: filter.stages,
         vendor,
         has_vendor: filter.has_vendor == Some(true),
@@ -316,25 +316,16 @@ fn list_query(
     })
 }
 
-/// Prefectures that were named and lie in a bureau that was named; an empty list names all.
-pub fn within_bureaus(
-    prefectures: Vec<Prefecture>,
-    bureaus: &[Bureau],
-) -> ApiResult<Vec<Prefecture>> {
+/// Prefectures that were named and lie in a bureau that was named, which may be none; `None` if neither
+/// were named.
+pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Option<Vec<Prefecture>> {
     if bureaus.is_empty() {
-        return Ok(prefectures);
+        return Some(prefectures).filter(|named| !named.is_empty());
     }
-    let both: Vec<Prefecture> = Prefecture::all()
+    let within = Prefecture::all()
         .filter(|prefecture| bureaus.contains(&prefecture.bureau()))
-        .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture))
-        .collect();
-    if both.is_empty() {
-        return Err(ApiError::bad_input(
-            "BAD_FILTER",
-            "none of these prefectures lies in one of these bureaus",
-        ));
-    }
-    Ok(both)
+        .filter(|prefecture| prefectures.is_empty() || prefectures.contains(prefecture));
+    Some(within.collect())
 }
 
 /// Folds what is searched for, if it is not too long for that: folding can make eighteen characters of one, and of two
@@ -391,11 +382,11 @@ pub async fn resolve(
     } else {
         entity::find_by_codes(database, &scope, &codes).await?
     };
-    let by_reference = match actor.acting_for(Permission::FacilityRead) {
-        Some(organisation) if !own.is_empty() => {
-            entity::find_by_references(database, organisation, own).await?
-        }
-        _ => std::collections::HashMap::new(),
+    let by_reference = if own.is_empty() {
+        std::collections::HashMap::new()
+    } else {
+        let organisations = actor.organisations_with(Permission::FacilityRead);
+        entity::find_by_references(database, &scope, &organisations, own).await?
     };
     Ok(references
         .iter()

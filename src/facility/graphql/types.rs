@@ -15,7 +15,7 @@ use crate::{
     },
     auth::{Actor, Identity, OrganisationName, Permission},
     change::Source,
-    db::{Database, DbErr, FacilityId},
+    db::{Database, DbErr, EventId, FacilityId},
     facility::{
         Bureau, FacilityKind,
         entity::{self, Condition, FacilityRow, Fields},
@@ -32,6 +32,7 @@ use crate::{
 pub struct Facility {
     row: FacilityRow,
     reference: Option<String>,
+    past_codes: Vec<(String, chrono::NaiveDate)>,
     planned: Vec<(Milestone, chrono::NaiveDate)>,
     timeline: Vec<TimelineRow>,
 }
@@ -43,6 +44,15 @@ pub struct OrganisationSummary {
     pub id: ID,
     /// Its name.
     pub name: String,
+}
+
+/// An institution code that a facility had before a succession (承継). It stays findable by it.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct PastCode {
+    /// Ten digits.
+    code: String,
+    /// The day from which another code holds.
+    valid_until: Date,
 }
 
 /// Where a facility stands with one milestone.
@@ -115,7 +125,8 @@ pub struct TimelineEntry {
     effective_on: Date,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,
-    /// In whose name it was recorded; null for the operator.
+    /// In whose name it was recorded; null for the operator, and where one request wrote to facilities of several
+    /// organisations.
     organisation: Option<OrganisationSummary>,
     /// How whoever recorded it came to us.
     actor_kind: ActorKind,
@@ -123,8 +134,32 @@ pub struct TimelineEntry {
     source: Source,
     /// The writer's remark.
     note: Option<String>,
+    /// The vendor, chain or support contractor that it sets; null for another event, and if the link ended.
+    organisation_set: Option<OrganisationSummary>,
+    /// The kind that it sets; null for another event.
+    facility_kind: Option<FacilityKind>,
+    /// The prefecture that it sets; null for another event.
+    prefecture: Option<PrefectureName>,
+    /// Whether it makes the facility a public institution, or no longer one; null for another event.
+    public_institution: Option<bool>,
+    /// The institution code that it gives the facility; null for another event.
+    code: Option<String>,
     /// A later correction says that it never happened.
     voided: bool,
+    /// That correction; null if there is none.
+    voided_by: Option<Correction>,
+}
+
+/// A correction that says of a record that it never happened.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct Correction {
+    /// When it was recorded.
+    recorded_at: DateTime<Utc>,
+    /// In whose name it was recorded; null for the operator, and where one request wrote to facilities of several
+    /// organisations.
+    organisation: Option<OrganisationSummary>,
+    /// The writer's remark.
+    note: Option<String>,
 }
 
 /// A hospital, clinic or pharmacy (施設), as it stands now.
@@ -138,6 +173,17 @@ impl Facility {
     /// The present institution code (医療機関コード), ten digits.
     async fn code(&self) -> &str {
         &self.row.code
+    }
+
+    /// The institution codes that it had before, the oldest first.
+    async fn past_codes(&self) -> Vec<PastCode> {
+        self.past_codes
+            .iter()
+            .map(|(code, until)| PastCode {
+                code: code.clone(),
+                valid_until: Date(*until),
+            })
+            .collect()
     }
 
     /// What it is.
@@ -224,7 +270,8 @@ impl Facility {
         self.row.version
     }
 
-    /// What your organisation's own systems call it; null if you set none.
+    /// What your organisation's own systems call it; null if you set none. With several organisations, the first that
+    /// did.
     async fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
     }
@@ -237,6 +284,11 @@ impl Facility {
     /// The chain it belongs to today.
     async fn chain(&self) -> Option<OrganisationSummary> {
         self.row.chain.as_ref().map(summary)
+    }
+
+    /// The support contractor (導入支援業者) that it is handed on to today.
+    async fn support_contractor(&self) -> Option<OrganisationSummary> {
+        self.row.contractor.as_ref().map(summary)
     }
 
     /// The ten milestones, in order.
@@ -256,7 +308,7 @@ impl Facility {
             .collect()
     }
 
-    /// Everything that was recorded of it, in the order of recording; at most 500 entries.
+    /// What was recorded of it, in the order of recording: the latest 500 entries.
     async fn timeline(&self) -> Vec<TimelineEntry> {
         self.timeline.iter().map(timeline_entry).collect()
     }
@@ -312,7 +364,17 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         actor_kind: (&row.identity).into(),
         source: row.source,
         note: event.note.clone(),
-        voided: row.voided,
+        organisation_set: row.linked.as_ref().map(summary),
+        facility_kind: event.kind(),
+        prefecture: event.prefecture().map(PrefectureName::from),
+        public_institution: event.public_institution(),
+        code: event.code().map(|code| code.to_string()),
+        voided: row.voided_by.is_some(),
+        voided_by: row.voided_by.as_ref().map(|by| Correction {
+            recorded_at: by.recorded_at,
+            organisation: by.organisation.as_ref().map(summary),
+            note: by.note.clone(),
+        }),
     }
 }
 
@@ -322,6 +384,7 @@ pub struct Selected {
     /// Columns of its own row.
     pub fields: Fields,
     reference: bool,
+    past_codes: bool,
     planned: bool,
     timeline: bool,
 }
@@ -339,7 +402,9 @@ impl Selected {
                 "postalCode" | "address" | "phone" | "email" => selected.fields.contacts = true,
                 "vendor" => selected.fields.vendor = true,
                 "chain" => selected.fields.chain = true,
+                "supportContractor" => selected.fields.contractor = true,
                 "reference" => selected.reference = true,
+                "pastCodes" => selected.past_codes = true,
                 "timeline" => selected.timeline = true,
                 "milestones" => {
                     selected.fields.milestones = true;
@@ -357,7 +422,9 @@ impl Selected {
         self.fields.milestones |= other.fields.milestones;
         self.fields.vendor |= other.fields.vendor;
         self.fields.chain |= other.fields.chain;
+        self.fields.contractor |= other.fields.contractor;
         self.reference |= other.reference;
+        self.past_codes |= other.past_codes;
         self.planned |= other.planned;
         self.timeline |= other.timeline;
     }
@@ -375,11 +442,16 @@ impl Selected {
         rows: Vec<FacilityRow>,
     ) -> Result<Vec<Facility>, DbErr> {
         let ids: Vec<FacilityId> = rows.iter().map(|row| row.id).collect();
-        let mut references = match actor.acting_for(Permission::FacilityRead) {
-            Some(organisation) if self.reference => {
-                entity::references_of(database, organisation, &ids).await?
-            }
-            _ => HashMap::new(),
+        let mut references = if self.reference {
+            let organisations = actor.organisations_with(Permission::FacilityRead);
+            entity::references_of(database, &organisations, &ids).await?
+        } else {
+            HashMap::new()
+        };
+        let mut past_codes = if self.past_codes {
+            entity::past_codes(database, &ids).await?
+        } else {
+            HashMap::new()
         };
         let mut planned = if self.planned {
             plans(database, &ids).await?
@@ -395,6 +467,7 @@ impl Selected {
             .into_iter()
             .map(|row| Facility {
                 reference: references.remove(&row.id),
+                past_codes: past_codes.remove(&row.id).unwrap_or_default(),
                 planned: planned.remove(&row.id).unwrap_or_default(),
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
@@ -437,8 +510,11 @@ pub async fn facilities_by_id(
 /// What became of a write to one facility.
 #[derive(Debug, SimpleObject)]
 pub struct FacilityPayload {
-    /// The facility after the write; null if there is none, or none that you can see.
+    /// The facility as it stands now, so after the write; null if there is none, or none that you can see.
     pub facility: Option<Facility>,
+    /// The version that this write left, however often the request is repeated; with `dryRun`, the one that it would
+    /// leave. Null if nothing is written.
+    pub version: Option<i32>,
     /// Global ids of the events that were recorded.
     pub event_ids: Vec<ID>,
     /// Why nothing was written; empty if it was.
@@ -450,8 +526,11 @@ pub struct FacilityPayload {
 pub struct BulkRow {
     /// The row's position in the input, from 0.
     pub index: i32,
-    /// The facility after the write; null if there is none, or none that you can see.
+    /// The facility as it stands now, so after the write; null if there is none, or none that you can see.
     pub facility: Option<Facility>,
+    /// The version that this write left, however often the request is repeated; with `dryRun`, the one that it would
+    /// leave. Null if nothing is written for this row.
+    pub version: Option<i32>,
     /// Global ids of the events that were recorded for this row.
     pub event_ids: Vec<ID>,
     /// Every reason why this row was refused; empty if it was not.
@@ -480,9 +559,15 @@ pub async fn facility_payload(
     };
     Ok(FacilityPayload {
         facility,
+        version: row.version,
         event_ids: event_ids(&row),
         user_errors: user_errors(&row.problems, actor, &["input"]),
     })
+}
+
+/// The event that a caller names. An id of another type names none: the service says so by the input's path.
+pub fn named_event(id: &ID) -> EventId {
+    EventId(NodeId::row_of(id, NodeKind::Event).unwrap_or(0))
 }
 
 /// Global ids of a row's events.
@@ -519,13 +604,17 @@ fn path_of(problem: &Problem) -> Option<&'static str> {
         | P::TooEarly { .. }
         | P::BeforeOpening { .. }
         | P::AfterClosing { .. }
+        | P::BeforeLastCode { .. }
+        | P::Incomplete
         | P::MissingDate => "on",
         P::MissingGround { .. }
         | P::NeededByLater { .. }
         | P::AlreadyReached { .. }
-        | P::NotReached { .. } => "milestone",
-        P::EventNotFound => "eventId",
+        | P::NotReached { .. }
+        | P::MissingMilestone => "milestone",
+        P::EventNotFound | P::MissingEvent => "eventId",
         P::BadCode(_) | P::CodeTaken | P::CodeDoesNotFit => "code",
+        P::KindDoesNotFit => "kind",
         P::UnknownOrganisation => "organisationId",
         P::ReferenceTaken => "reference",
         P::KeyReused | P::BadIdempotencyKey { .. } => "idempotencyKey",

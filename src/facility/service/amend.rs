@@ -3,19 +3,19 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::register::check_contacts;
+use super::register::{check_contacts, check_opening};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
-    db::{DatabaseTransaction, DbErr, FacilityId, OrganisationId},
+    db::{DatabaseTransaction, DbErr, EventId, FacilityId, OrganisationId},
     facility::{
         FacilityKind, InstitutionCode, Prefecture,
         entity::{self, Contacts},
     },
     milestone::{
-        Aspect, Event, History, Problem,
+        Aspect, Current, Derived, Event, History, Problem,
         entity::{LockedState, histories, lock},
-        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, commit},
+        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, check_note, commit, correction},
     },
 };
 
@@ -73,21 +73,37 @@ pub enum Amendment {
         /// From when.
         on: NaiveDate,
     },
+    /// A record of the registry or a link was a mistake: it is voided, and perhaps replaced by the same on another
+    /// day.
+    Correct {
+        /// Which event.
+        event: EventId,
+        /// The right day; `None` if it never happened.
+        on: Option<NaiveDate>,
+        /// A remark kept with the correction.
+        note: Option<String>,
+    },
 }
 
 impl Amendment {
-    fn permission(&self) -> Permission {
-        match self {
+    fn permission(&self, history: &History) -> Result<Permission, Problem> {
+        Ok(match self {
             Self::Contacts(_) => Permission::ContactWrite,
             Self::Link { .. } => Permission::LinkWrite,
             Self::Succeed { .. } | Self::Close { .. } | Self::Reopen | Self::Reclassify { .. } => {
                 Permission::RegistryWrite
             }
-        }
+            Self::Correct { event, .. } => history
+                .find(*event)
+                .and_then(|wrong| permission_to_correct(wrong.aspect))
+                .ok_or(Problem::EventNotFound)?,
+        })
     }
 
-    fn operation(&self) -> &'static str {
+    /// The mutation that asks for it.
+    pub fn operation(&self) -> &'static str {
         match self {
+            Self::Correct { .. } => "facilityCorrect",
             Self::Contacts(_) => "facilityUpdate",
             Self::Succeed { .. } => "facilitySucceed",
             Self::Close { .. } => "facilityClose",
@@ -98,11 +114,81 @@ impl Amendment {
     }
 }
 
+/// Whoever may record such a thing may correct it.
+fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
+    match aspect {
+        Aspect::Opened | Aspect::Closed | Aspect::Kind | Aspect::PublicInstitution => {
+            Some(Permission::RegistryWrite)
+        }
+        Aspect::Vendor | Aspect::Chain | Aspect::Contractor => Some(Permission::LinkWrite),
+        // Milestones and plans have their own mutations, contacts are written anew, and a code, with the prefecture
+        // that follows from it, is succeeded by another.
+        Aspect::Milestone(_)
+        | Aspect::Plan(_)
+        | Aspect::Contacts
+        | Aspect::Code
+        | Aspect::Prefecture => None,
+    }
+}
+
 /// A facility under amendment, its row locked.
 struct Subject {
     state: LockedState,
     history: History,
+    before: Derived,
     today: NaiveDate,
+}
+
+impl Subject {
+    /// Locks the facility and reads what there is of it; `None` if the writer can't see it.
+    async fn read(
+        writer: &Writer<'_>,
+        transaction: &DatabaseTransaction,
+        facility: Option<FacilityId>,
+    ) -> Result<Option<Self>, DbErr> {
+        let ids: Vec<FacilityId> = facility.into_iter().collect();
+        let locked = lock(writer.database, transaction, &ids).await?;
+        let visible = writer.actor.scope(Permission::FacilityRead);
+        let Some(state) = locked
+            .into_values()
+            .next()
+            .filter(|state| state.within(&visible))
+        else {
+            return Ok(None);
+        };
+        let history = histories(writer.database, transaction, &[state.facility])
+            .await?
+            .remove(&state.facility)
+            .unwrap_or_default();
+        let before = history
+            .derive()
+            .map_err(|broken| DbErr::Custom(format!("facility {}: {broken:?}", state.facility)))?;
+        Ok(Some(Self {
+            state,
+            history,
+            before,
+            today: writer.clock.today(),
+        }))
+    }
+
+    fn current(&self) -> &Current {
+        &self.before.current
+    }
+
+    /// The event in force of these aspects that took effect last.
+    fn last(&self, aspects: &[Aspect]) -> Option<&Event> {
+        self.history
+            .in_force()
+            .into_iter()
+            .rfind(|event| aspects.contains(&event.aspect))
+    }
+}
+
+/// An amendment that breaks no rule.
+struct Checked {
+    permission: Permission,
+    plan: Plan,
+    amended: Amended,
 }
 
 /// The events of an amendment, and what it writes beside them.
@@ -121,45 +207,33 @@ pub async fn amend(
     amendment: &Amendment,
 ) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
-    let ids: Vec<FacilityId> = facility.into_iter().collect();
-    let state = lock(writer.database, &transaction, &ids)
-        .await?
-        .into_values()
-        .next();
-    let visible = writer.actor.scope(Permission::FacilityRead);
-    let Some(state) = state.filter(|state| state.within(&visible)) else {
+    let Some(subject) = Subject::read(writer, &transaction, facility).await? else {
         let refused = outcome(None, None, vec![Problem::NotFound]);
         return writer.refuse(transaction, refused).await;
     };
-    let (facility, version) = (state.facility, state.version);
-    let history = histories(writer.database, &transaction, &[facility])
-        .await?
-        .remove(&facility)
-        .unwrap_or_default();
-    let subject = Subject {
-        state,
-        history,
-        today: writer.clock.today(),
-    };
+    let facility = subject.state.facility;
     let checked = check(writer, &transaction, &subject, expected_version, amendment).await?;
-    let (plan, amended) = match checked {
+    let Checked {
+        permission,
+        plan,
+        amended,
+    } = match checked {
         Ok(checked) => checked,
         Err(problems) => {
-            let refused = outcome(Some(facility), Some(version), problems);
+            let refused = outcome(Some(facility), None, problems);
             return writer.refuse(transaction, refused).await;
         }
     };
-    let mut done = outcome(Some(facility), Some(version + 1), Vec::new());
+    let mut done = outcome(Some(facility), Some(amended.version + 1), Vec::new());
     if writer.dry_run {
         return writer.refuse(transaction, done).await;
     }
-    let change = change::record(
-        &transaction,
-        writer,
-        amendment.permission(),
-        amendment.operation(),
-    )
-    .await?;
+    let organisation = writer
+        .actor
+        .acting_over(permission, &[&subject.state], |grant, state| {
+            state.within(&grant.reach())
+        });
+    let change = change::record(&transaction, writer, organisation, amendment.operation()).await?;
     if let Some(contacts) = &plan.contacts {
         entity::update_contacts(&transaction, facility, contacts).await?;
     }
@@ -167,7 +241,7 @@ pub async fn amend(
         && !entity::replace_code(&transaction, facility, code, on).await?
     {
         // Somebody took it since we looked.
-        let refused = outcome(Some(facility), Some(version), vec![Problem::CodeTaken]);
+        let refused = outcome(Some(facility), None, vec![Problem::CodeTaken]);
         return writer.refuse(transaction, refused).await;
     }
     let events = commit(writer, &transaction, change, &[amended]).await?;
@@ -184,9 +258,12 @@ async fn check(
     subject: &Subject,
     expected_version: Option<i32>,
     amendment: &Amendment,
-) -> Result<Result<(Plan, Amended), Vec<Problem>>, DbErr> {
-    let allowed = writer.actor.scope(amendment.permission());
-    if !subject.state.within(&allowed) {
+) -> Result<Result<Checked, Vec<Problem>>, DbErr> {
+    let permission = match amendment.permission(&subject.history) {
+        Ok(permission) => permission,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    if !subject.state.within(&writer.actor.scope(permission)) {
         return Ok(Err(vec![Problem::Forbidden]));
     }
     let mut problems = Vec::new();
@@ -204,30 +281,34 @@ async fn check(
             return Ok(Err(problems));
         }
     };
-    let before = subject.history.derive().map_err(|broken| {
-        DbErr::Custom(format!("facility {}: {broken:?}", subject.state.facility))
-    })?;
-    let derived = subject.history.extended(&plan.events).derive();
-    match derived {
+    match subject.history.extended(&plan.events).derive() {
         Ok(after) if problems.is_empty() => {
-            let code = plan
-                .code
-                .map_or_else(|| subject.state.code.clone(), |(code, _)| code.to_string());
-            let amended = Amended {
-                facility: subject.state.facility,
-                code,
-                version: subject.state.version,
-                before: Some(before),
-                after,
-                events: plan.events.clone(),
-            };
-            Ok(Ok((plan, amended)))
+            let amended = amended(subject, &plan, after);
+            Ok(Ok(Checked {
+                permission,
+                plan,
+                amended,
+            }))
         }
         Ok(_) => Ok(Err(problems)),
         Err(violation) => {
             problems.push(violation.into());
             Ok(Err(problems))
         }
+    }
+}
+
+fn amended(subject: &Subject, plan: &Plan, after: Derived) -> Amended {
+    let code = plan
+        .code
+        .map_or_else(|| subject.state.code.clone(), |(code, _)| code.to_string());
+    Amended {
+        facility: subject.state.facility,
+        code,
+        version: subject.state.version,
+        before: Some(subject.before.clone()),
+        after,
+        events: plan.events.clone(),
     }
 }
 
@@ -250,17 +331,15 @@ async fn plan(
             kind,
             public_institution,
             on,
-        } => Ok(check_day(subject, *on).and_then(|()| {
-            let kind = kind.map(|kind| (Aspect::Kind, i64::from(kind.code())));
-            let public =
-                public_institution.map(|public| (Aspect::PublicInstitution, i64::from(public)));
-            plan_values(subject, *on, kind.into_iter().chain(public))
-        })),
+        } => Ok(plan_class(subject, *kind, *public_institution, *on)),
         Amendment::Link {
             kind,
             organisation,
             on,
         } => plan_link(transaction, subject, *kind, *organisation, *on).await,
+        Amendment::Correct { event, on, note } => {
+            Ok(plan_correction(subject, *event, *on, note.as_ref()))
+        }
     }
 }
 
@@ -274,6 +353,33 @@ fn check_day(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
         return Err(Problem::TooEarly { earliest: EARLIEST });
     }
     Ok(())
+}
+
+/// What a facility is can change only while it is open.
+fn check_open(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
+    let opened_on = subject.current().opened_on;
+    match subject.current().closed_on {
+        _ if on < opened_on => Err(Problem::BeforeOpening { opened_on }),
+        Some(closed_on) if on >= closed_on => Err(Problem::AfterClosing { closed_on }),
+        _ => Ok(()),
+    }
+}
+
+fn plan_class(
+    subject: &Subject,
+    kind: Option<FacilityKind>,
+    public_institution: Option<bool>,
+    on: NaiveDate,
+) -> Result<Plan, Problem> {
+    check_day(subject, on)?;
+    check_open(subject, on)?;
+    let code = InstitutionCode::parse(&subject.state.code).map_err(Problem::BadCode)?;
+    if kind.is_some_and(|kind| kind.fee_table() != code.fee_table()) {
+        return Err(Problem::KindDoesNotFit);
+    }
+    let kind = kind.map(|kind| (Aspect::Kind, i64::from(kind.code())));
+    let public = public_institution.map(|public| (Aspect::PublicInstitution, i64::from(public)));
+    plan_values(subject, on, kind.into_iter().chain(public))
 }
 
 fn plan_values(
@@ -334,7 +440,7 @@ async fn plan_code(
         Ok(code) => code,
         Err(error) => return Ok(Err(Problem::BadCode(error))),
     };
-    if let Err(problem) = check_day(subject, on) {
+    if let Err(problem) = check_succession(subject, on) {
         return Ok(Err(problem));
     }
     let old = InstitutionCode::parse(&subject.state.code).ok();
@@ -358,13 +464,26 @@ async fn plan_code(
     }))
 }
 
+/// A code holds until the next one does, so successions are recorded in their order. On the same day a later one
+/// stands for the earlier: a code that was mistyped is put right so.
+fn check_succession(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
+    check_day(subject, on)?;
+    check_open(subject, on)?;
+    match subject.last(&[Aspect::Code, Aspect::Prefecture]) {
+        Some(last) if on < last.effective_on => Err(Problem::BeforeLastCode {
+            since: last.effective_on,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn prefecture_event(prefecture: Prefecture, on: NaiveDate) -> Event {
     Event::set(Aspect::Prefecture, on, Some(prefecture.number().into()))
 }
 
 /// A closing may lie ahead: owners announce it. Milestones from that day on would be lost, and refuse it.
 fn plan_closing(subject: &Subject, on: NaiveDate) -> Result<Plan, Problem> {
-    if let Some(closing) = closing(subject) {
+    if let Some(closing) = subject.last(&[Aspect::Closed]) {
         return Err(Problem::AfterClosing {
             closed_on: closing.effective_on,
         });
@@ -379,19 +498,13 @@ fn plan_closing(subject: &Subject, on: NaiveDate) -> Result<Plan, Problem> {
 }
 
 fn plan_reopening(subject: &Subject) -> Result<Plan, Problem> {
-    let closing = closing(subject).ok_or(Problem::NothingToDo)?;
+    let closing = subject
+        .last(&[Aspect::Closed])
+        .ok_or(Problem::NothingToDo)?;
     Ok(Plan {
         events: vec![Event::voided(closing)],
         ..Plan::default()
     })
-}
-
-fn closing(subject: &Subject) -> Option<&Event> {
-    subject
-        .history
-        .in_force()
-        .into_iter()
-        .rfind(|event| event.aspect == Aspect::Closed)
 }
 
 async fn plan_link(
@@ -419,19 +532,71 @@ async fn plan_link(
     Ok(plan_values(subject, on, [(aspect, value)].into_iter()))
 }
 
+fn plan_correction(
+    subject: &Subject,
+    event: EventId,
+    on: Option<NaiveDate>,
+    note: Option<&String>,
+) -> Result<Plan, Problem> {
+    let wrong = subject.history.find(event).ok_or(Problem::EventNotFound)?;
+    if let Some(on) = on {
+        check_right_day(subject, wrong.aspect, on)?;
+    }
+    if let Some(problem) = check_note(note.map(String::as_str)) {
+        return Err(problem);
+    }
+    let mut events = correction(&subject.history, event, on)?;
+    for first in first_values(subject, wrong, on) {
+        events.extend(correction(&subject.history, first, on)?);
+    }
+    Ok(Plan {
+        events: events
+            .into_iter()
+            .map(|event| event.with_note(note.cloned()))
+            .collect(),
+        ..Plan::default()
+    })
+}
+
+/// The days that are possible are those on which it could have been recorded.
+fn check_right_day(subject: &Subject, aspect: Aspect, on: NaiveDate) -> Result<(), Problem> {
+    match aspect {
+        Aspect::Opened => check_opening(on, subject.today).map_or(Ok(()), Err),
+        Aspect::Closed if on < EARLIEST => Err(Problem::TooEarly { earliest: EARLIEST }),
+        Aspect::Closed => Ok(()),
+        Aspect::Kind | Aspect::PublicInstitution => {
+            check_day(subject, on)?;
+            check_open(subject, on)
+        }
+        _ => check_day(subject, on),
+    }
+}
+
+/// An opening that was earlier takes along what the facility has been from its first day.
+fn first_values(subject: &Subject, wrong: &Event, on: Option<NaiveDate>) -> Vec<EventId> {
+    const FIRST: [Aspect; 3] = [Aspect::Kind, Aspect::Prefecture, Aspect::PublicInstitution];
+    let earlier = on.is_some_and(|on| on < wrong.effective_on);
+    if wrong.aspect != Aspect::Opened || !earlier {
+        return Vec::new();
+    }
+    subject
+        .history
+        .in_force()
+        .into_iter()
+        .filter(|event| event.effective_on == wrong.effective_on && FIRST.contains(&event.aspect))
+        .filter_map(|event| event.id)
+        .collect()
+}
+
 fn outcome(
     facility: Option<FacilityId>,
     version: Option<i32>,
     problems: Vec<Problem>,
 ) -> BulkOutcome {
-    BulkOutcome {
-        nothing_written: !problems.is_empty(),
-        change: None,
-        rows: vec![RowOutcome {
-            facility,
-            version,
-            events: Vec::new(),
-            problems,
-        }],
-    }
+    BulkOutcome::of(RowOutcome {
+        facility,
+        version,
+        events: Vec::new(),
+        problems,
+    })
 }

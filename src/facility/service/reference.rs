@@ -15,7 +15,8 @@ use crate::{
 /// Longest reference, in characters.
 pub const MOST_REFERENCE: usize = 100;
 
-/// Sets the reference of the actor's organisation for a facility, or removes it. The facility itself does not change,
+/// Sets the reference that an organisation of the actor's keeps for a facility, or removes it: the first whose reach
+/// holds the facility. The facility itself does not change,
 /// and neither does its version.
 pub async fn set_reference(
     writer: &Writer<'_>,
@@ -31,14 +32,17 @@ pub async fn set_reference(
         .find(|state| state.within(&visible));
     let mut row = RowOutcome {
         facility: state.as_ref().map(|state| state.facility),
-        version: state.as_ref().map(|state| state.version),
         ..RowOutcome::default()
     };
-    let allowed = writer.actor.scope(Permission::ContactWrite);
-    let organisation = writer.actor.acting_for(Permission::ContactWrite);
+    let organisation = writer.actor.acting_over(
+        Permission::ContactWrite,
+        state.as_slice(),
+        |grant, state| state.within(&grant.reach()),
+    );
     let problem = match (&state, organisation) {
         (None, _) => Some(Problem::NotFound),
-        (Some(state), Some(organisation)) if state.within(&allowed) => {
+        (Some(_), None) => Some(Problem::Forbidden),
+        (Some(state), Some(organisation)) => {
             let bad = |text: &str| {
                 text.trim().is_empty()
                     || text.chars().count() > MOST_REFERENCE
@@ -55,24 +59,17 @@ pub async fn set_reference(
                 (!set.await?).then_some(Problem::ReferenceTaken)
             }
         }
-        _ => Some(Problem::Forbidden),
     };
+    row.version = state
+        .filter(|_| problem.is_none())
+        .map(|state| state.version);
     let refused = problem.is_some();
     row.problems.extend(problem);
-    let outcome = |change, row| BulkOutcome {
-        change,
-        rows: vec![row],
-        nothing_written: refused,
-    };
+    let mut outcome = BulkOutcome::of(row);
     if refused || writer.dry_run {
-        return writer.refuse(transaction, outcome(None, row)).await;
+        return writer.refuse(transaction, outcome).await;
     }
-    let change = change::record(
-        &transaction,
-        writer,
-        Permission::ContactWrite,
-        "facilityReferenceSet",
-    )
-    .await?;
-    writer.finish(transaction, outcome(Some(change), row)).await
+    let change = change::record(&transaction, writer, organisation, "facilityReferenceSet").await?;
+    outcome.change = Some(change);
+    writer.finish(transaction, outcome).await
 }

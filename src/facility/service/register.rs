@@ -1,6 +1,6 @@
 //! Registering a facility.
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// Longest name, kana or address, in characters.
 pub const MOST_NAME: usize = 200;
+
+const FIRST_VERSION: i32 = 1;
 
 /// A facility to be registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,11 +53,11 @@ pub async fn register(
         return writer.refuse(transaction, refused).await;
     };
     if writer.dry_run {
-        let tried = BulkOutcome {
-            nothing_written: false,
-            ..BulkOutcome::refused(Vec::new())
+        let tried = RowOutcome {
+            version: Some(FIRST_VERSION),
+            ..RowOutcome::default()
         };
-        return writer.refuse(transaction, tried).await;
+        return writer.refuse(transaction, BulkOutcome::of(tried)).await;
     }
     let facility = entity::insert(&transaction, &registration.contacts).await?;
     if !entity::add_code(&transaction, facility, code).await? {
@@ -66,7 +68,7 @@ pub async fn register(
     let change = change::record(
         &transaction,
         writer,
-        Permission::RegistryWrite,
+        writer.actor.acting_for(Permission::RegistryWrite),
         "facilityRegister",
     )
     .await?;
@@ -91,11 +93,10 @@ pub async fn register(
         change: Some(change),
         rows: vec![RowOutcome {
             facility: Some(facility),
-            version: Some(1),
+            version: Some(FIRST_VERSION),
             events: ids.into_iter().flatten().collect(),
             problems: Vec::new(),
         }],
-        nothing_written: false,
     };
     writer.finish(transaction, outcome).await
 }
@@ -138,15 +139,19 @@ fn check(
     if code.is_some_and(|code| code.fee_table() != registration.kind.fee_table()) {
         problems.push(Problem::CodeDoesNotFit);
     }
-    if registration.opened_on > writer.clock.today() + chrono::Months::new(12) {
-        let today = writer.clock.today();
-        problems.push(Problem::InFuture { today });
-    }
-    if registration.opened_on < NaiveDate::MIN.max(EARLIEST - chrono::Months::new(12 * 150)) {
-        problems.push(Problem::TooEarly { earliest: EARLIEST });
-    }
+    problems.extend(check_opening(registration.opened_on, writer.clock.today()));
     problems.extend(check_contacts(&registration.contacts));
     (code, problems)
+}
+
+/// Openings are announced up to a year ahead, and some facilities are older than a century.
+pub fn check_opening(on: NaiveDate, today: NaiveDate) -> Option<Problem> {
+    let earliest = EARLIEST - Months::new(12 * 150);
+    if on > today + Months::new(12) {
+        Some(Problem::InFuture { today })
+    } else {
+        (on < earliest).then_some(Problem::TooEarly { earliest })
+    }
 }
 
 /// Are names and contacts of a sensible length, without control characters?

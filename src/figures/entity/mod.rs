@@ -5,7 +5,7 @@ pub mod rows;
 mod sums;
 pub mod totals;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{Datelike, NaiveDate};
 use sea_orm::Value;
 
 use super::{Cell, Counts, Deltas, Grid, Level, Period};
@@ -306,31 +306,33 @@ pub async fn add_deltas(
     FIGURE_DELTA.insert(transaction, rows).await
 }
 
-/// Deltas of the changes numbered after one number and up to another, with the day of numbering.
-pub async fn deltas_between(
-    connection: &impl ConnectionTrait,
-    after_seq: i64,
-    up_to_seq: i64,
-) -> Result<Vec<(DateTime<Utc>, StoredDelta)>, DbErr> {
-    let rows = Query::with(
-        format!(
-            "SELECT c.settled_at, {DELTA_COLUMNS} FROM change c JOIN figure_delta d ON d.change_id = c.id \
-             WHERE c.seq > $1 AND c.seq <= $2 ORDER BY c.seq, d.ordinal"
-        ),
-        [after_seq.into(), up_to_seq.into()],
-    )
-    .all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let mut row = Row::new(row);
-            Ok((row.take()?, read_delta(&mut row)?))
-        })
-        .collect()
+/// Where a page of deltas ends: the change, by its number ([`numbered_deltas`]) or its id
+/// ([`folded_deltas`]), and the ordinal.
+pub type DeltaPosition = (i64, i32);
+
+/// Before every delta of the change that follows a number.
+pub fn after_change(seq: i64) -> DeltaPosition {
+    (seq, i32::MAX)
 }
 
-/// Where a page of [`folded_deltas`] ends: change and ordinal.
-pub type DeltaPosition = (i64, i32);
+/// A page of the deltas of changes up to a number, in the order of numbers, each with the instant of
+/// numbering. Answers where the page ends, if another may follow.
+pub async fn numbered_deltas(
+    connection: &impl ConnectionTrait,
+    after: DeltaPosition,
+    up_to_seq: i64,
+    sums: &mut Sums,
+) -> Result<Option<DeltaPosition>, DbErr> {
+    let query = Query::with(
+        format!(
+            "SELECT c.seq, d.ordinal, c.settled_at, {DELTA_COLUMNS} FROM change c \
+             JOIN figure_delta d ON d.change_id = c.id WHERE c.seq >= $1 AND (c.seq, d.ordinal) > ($1, $2) \
+             AND c.seq <= $3 ORDER BY c.seq, d.ordinal LIMIT {DELTAS_AT_ONCE}"
+        ),
+        [after.0.into(), after.1.into(), up_to_seq.into()],
+    );
+    read_page(connection, query, sums).await
+}
 
 /// A page of all deltas of changes up to a number, in the order of their keys, each with the instant of
 /// numbering. Answers where the page ends, if another may follow.
@@ -340,16 +342,23 @@ pub async fn folded_deltas(
     up_to_seq: i64,
     sums: &mut Sums,
 ) -> Result<Option<DeltaPosition>, DbErr> {
-    let rows = Query::with(
+    let query = Query::with(
         format!(
             "SELECT d.change_id, d.ordinal, c.settled_at, {DELTA_COLUMNS} FROM figure_delta d \
              JOIN change c ON c.id = d.change_id WHERE (d.change_id, d.ordinal) > ($1, $2) \
              AND c.seq <= $3 ORDER BY d.change_id, d.ordinal LIMIT {DELTAS_AT_ONCE}"
         ),
         [after.0.into(), after.1.into(), up_to_seq.into()],
-    )
-    .all(connection)
-    .await?;
+    );
+    read_page(connection, query, sums).await
+}
+
+async fn read_page(
+    connection: &impl ConnectionTrait,
+    query: Query,
+    sums: &mut Sums,
+) -> Result<Option<DeltaPosition>, DbErr> {
+    let rows = query.all(connection).await?;
     let mut last = None;
     for row in &rows {
         let mut row = Row::new(row);

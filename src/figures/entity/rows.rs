@@ -14,13 +14,14 @@ use crate::{
     figures::{Cell, Counts, Level},
 };
 
-/// Which facilities a figure counts, by their dimensions on the day. Empty lists name all.
+/// Which facilities a figure counts, by their dimensions on the day. Empty lists name all, but of
+/// prefectures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these kinds.
     pub kinds: Vec<FacilityKind>,
-    /// Any of these prefectures.
-    pub prefectures: Vec<Prefecture>,
+    /// Any of these prefectures, which may be none; `None` names all.
+    pub prefectures: Option<Vec<Prefecture>>,
     /// Any of these vendors; `None` stands for none.
     pub vendors: Vec<Option<OrganisationId>>,
     /// Any of these chains; `None` stands for none.
@@ -45,7 +46,10 @@ impl Filter {
     /// Do a kind and a prefecture pass?
     pub fn passes_place(&self, kind: FacilityKind, prefecture: Prefecture) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&kind))
-            && (self.prefectures.is_empty() || self.prefectures.contains(&prefecture))
+            && self
+                .prefectures
+                .as_ref()
+                .is_none_or(|named| named.contains(&prefecture))
     }
 }
 
@@ -87,11 +91,13 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         "p.kind",
         kinds.iter().map(|kind| i64::from(kind.code())),
     );
-    push_any(
-        query,
-        "p.prefecture",
-        prefectures.iter().map(|p| i64::from(p.number())),
-    );
+    if let Some(prefectures) = prefectures {
+        let numbers = prefectures.iter().map(|p| i64::from(p.number()));
+        push_any(query, "p.prefecture", numbers);
+        if prefectures.is_empty() {
+            query.push(" AND FALSE");
+        }
+    }
     push_any(
         query,
         "p.vendor_id",
@@ -251,56 +257,123 @@ pub async fn open(
     rows.iter().map(|row| Row::new(row).take()).collect()
 }
 
-/// How one facility counted at one end of a comparison.
-pub type Side = Option<(Cell, Level)>;
+/// How an open facility stood at one end of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// In which cell.
+    pub cell: Cell,
+    /// At which level.
+    pub level: Level,
+    /// Was it one of those that are asked for, within what the caller may count?
+    pub counted: bool,
+}
 
-/// The facilities that count otherwise on one side than on the other, with how they count on both.
-pub async fn differing(
+/// How a facility stood at one end of a comparison; `None` if it was not open.
+pub type Side = Option<Standing>;
+
+/// Facilities that stood alike before, and alike after, but not the same before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// At the first end.
+    pub before: Side,
+    /// At the second end.
+    pub after: Side,
+    /// How many.
+    pub facilities: i64,
+}
+
+/// What is read of each side of a pair, and what stands for it where there is none.
+const SIDE: [(&str, &str); 6] = [
+    ("kind", "CAST(0 AS SMALLINT)"),
+    ("prefecture", "CAST(1 AS SMALLINT)"),
+    ("vendor_id", "0"),
+    ("chain_id", "0"),
+    ("level", "CAST(0 AS SMALLINT)"),
+    ("counted", "0"),
+];
+
+/// How the facilities moved that a filter and a scope count at one end at least. Where they stood at the
+/// other end is read whatever it is: one that engages another vendor by then has not closed.
+pub async fn movements(
     connection: &impl ConnectionTrait,
     from: (NaiveDate, Known),
     to: (NaiveDate, Known),
+    filter: &Filter,
     scope: &Scope,
-) -> Result<Vec<(Side, Side)>, DbErr> {
-    // Paired by grouping: SQLite would run a FULL JOIN of the two sides as a loop inside a loop.
-    let mut query = Query::default();
-    for (position, (as_of, known)) in [from, to].into_iter().enumerate() {
-        query.push(if position == 0 {
-            "WITH side AS (SELECT 1 AS place"
-        } else {
-            " UNION ALL SELECT 2"
-        });
-        query.push(", p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level");
-        push_periods(&mut query, as_of, known);
-        push_conditions(&mut query, &Filter::default(), scope);
+) -> Result<Vec<Movement>, DbErr> {
+    let mut query = Query::new("WITH ");
+    let everything = *scope == Scope::All && *filter == Filter::default();
+    if !everything {
+        for (word, (as_of, known)) in ["concerned AS (", " UNION "].into_iter().zip([from, to]) {
+            query.push(word).push("SELECT p.facility_id");
+            push_periods(&mut query, as_of, known);
+            push_conditions(&mut query, filter, scope);
+        }
+        query.push("), ");
     }
-    query.push("), pair AS (SELECT ");
-    for place in ["1", "2"] {
-        for column in ["kind", "prefecture", "vendor_id", "chain_id", "level"] {
-            query.push("max(CASE place WHEN ").push(place);
-            query.push(" THEN ").push(column).push(" END) AS ");
-            query.push(column).push("_").push(place).push(", ");
+    let sides = ["side AS (SELECT 1 AS place", " UNION ALL SELECT 2"];
+    for (word, (as_of, known)) in sides.into_iter().zip([from, to]) {
+        query.push(word).push(
+            ", p.facility_id, p.kind, p.prefecture, p.vendor_id, p.chain_id, p.level, CASE WHEN TRUE",
+        );
+        push_conditions(&mut query, filter, scope);
+        query.push(" THEN 1 ELSE 0 END AS counted");
+        push_periods(&mut query, as_of, known);
+        if !everything {
+            query.push(" AND p.facility_id IN (SELECT facility_id FROM concerned)");
         }
     }
-    query.push(
-        "facility_id FROM side GROUP BY facility_id) \
-         SELECT kind_1 IS NOT NULL, COALESCE(kind_1, CAST(0 AS SMALLINT)), COALESCE(prefecture_1, CAST(1 AS SMALLINT)), \
-         COALESCE(vendor_id_1, 0), COALESCE(chain_id_1, 0), COALESCE(level_1, CAST(0 AS SMALLINT)), \
-         kind_2 IS NOT NULL, COALESCE(kind_2, CAST(0 AS SMALLINT)), COALESCE(prefecture_2, CAST(1 AS SMALLINT)), \
-         COALESCE(vendor_id_2, 0), COALESCE(chain_id_2, 0), COALESCE(level_2, CAST(0 AS SMALLINT)) FROM pair \
-         WHERE kind_1 IS NULL OR kind_2 IS NULL OR kind_1 <> kind_2 OR prefecture_1 <> prefecture_2 \
-         OR vendor_id_1 <> vendor_id_2 OR chain_id_1 <> chain_id_2 OR level_1 <> level_2",
-    );
+    push_pairs(&mut query);
     let rows = query.all(connection).await?;
     rows.iter()
         .map(|row| {
             let mut row = Row::new(row);
-            Ok((read_side(&mut row)?, read_side(&mut row)?))
+            Ok(Movement {
+                before: read_side(&mut row)?,
+                after: read_side(&mut row)?,
+                facilities: row.take()?,
+            })
         })
         .collect()
 }
 
+/// Ends the table `side` and counts its pairs of unlike sides. They are paired by grouping: SQLite would
+/// run a FULL JOIN of the two sides as a loop inside a loop.
+fn push_pairs(query: &mut Query) {
+    let of_both = |text: &dyn Fn(&str, &str, &str) -> String| -> Vec<String> {
+        ["1", "2"]
+            .into_iter()
+            .flat_map(|place| SIDE.map(|(column, none)| text(place, column, none)))
+            .collect()
+    };
+    let pair = of_both(&|place, column, _| {
+        format!("max(CASE place WHEN {place} THEN {column} END) AS {column}_{place}")
+    });
+    let keys = of_both(&|place, column, _| format!("{column}_{place}"));
+    let read = of_both(&|place, column, none| match column {
+        "kind" => {
+            format!("kind_{place} IS NOT NULL, COALESCE(kind_{place}, {none})")
+        }
+        "counted" => format!("COALESCE(counted_{place}, {none}) = 1"),
+        _ => format!("COALESCE({column}_{place}, {none})"),
+    });
+    let unlike = SIDE.map(|(column, _)| format!("{column}_1 <> {column}_2"));
+    query.push(&format!(
+        "), pair AS (SELECT {} FROM side GROUP BY facility_id) SELECT {}, count(*) FROM pair \
+         WHERE kind_1 IS NULL OR kind_2 IS NULL OR {} GROUP BY {}",
+        pair.join(", "),
+        read.join(", "),
+        unlike.join(" OR "),
+        keys.join(", "),
+    ));
+}
+
 fn read_side(row: &mut Row<'_>) -> Result<Side, DbErr> {
     let there: bool = row.take()?;
-    let side = (read_cell(row)?, read_level(row)?);
-    Ok(there.then_some(side))
+    let standing = Standing {
+        cell: read_cell(row)?,
+        level: read_level(row)?,
+        counted: row.take()?,
+    };
+    Ok(there.then_some(standing))
 }

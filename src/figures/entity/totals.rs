@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::{ANY, Block, DELTA_COLUMNS, Series, StoredDelta, add_encoded, read_delta};
 use crate::{
     app::civil_day,
-    db::{ConnectionTrait, Database, DbErr, OrganisationId, Query, Row},
+    db::{Backend, ConnectionTrait, DbErr, OrganisationId, Query, Row},
     figures::Grid,
 };
 
@@ -21,6 +21,11 @@ const NOT_FOLDED: [&str; 2] = [
 /// The columns of a delta in a row that is a folded total, of the types that PostgreSQL insists on.
 const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
                         CAST(0 AS BIGINT), 0, 0, 0, 0";
+
+/// Deltas summed by day, kind and prefecture, in the columns of one: an import leaves thousands on a day.
+const SUMMED_DELTAS: &str = "d.effective_on, d.kind, d.prefecture, CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+                             CAST(sum(d.open_count) AS INTEGER), CAST(sum(d.applied_count) AS INTEGER), \
+                             CAST(sum(d.ready_count) AS INTEGER), CAST(sum(d.live_count) AS INTEGER)";
 
 /// The counts of a series as of a day, with everything that is committed.
 pub async fn grid(
@@ -163,7 +168,7 @@ struct Pieces {
 
 /// The counts of a series on each of some days, with everything that is committed.
 pub async fn grids(
-    database: &Database,
+    connection: &impl ConnectionTrait,
     series: &Series,
     days: &[NaiveDate],
 ) -> Result<Vec<Grid>, DbErr> {
@@ -172,17 +177,17 @@ pub async fn grids(
         blocks: vec![series.block],
         beside: None,
     };
-    sum(database, &pieces, days).await
+    sum(connection, &pieces, days).await
 }
 
 /// The nation's counts on each of some days, from the changes up to a number: whole years, months and days of
-/// known time from their blocks, and the rest of the last day change by change.
+/// known time from their blocks, and the rest of the last day from its changes.
 pub async fn nation_known(
-    database: &Database,
+    connection: &impl ConnectionTrait,
     days: &[NaiveDate],
     seq: i64,
 ) -> Result<Vec<Grid>, DbErr> {
-    let Some((first, last)) = settled_days(database.read(), seq).await? else {
+    let Some((first, last)) = settled_days(connection, seq).await? else {
         return Ok(vec![Grid::default(); days.len()]);
     };
     let pieces = Pieces {
@@ -190,12 +195,16 @@ pub async fn nation_known(
         blocks: Block::before(first, last),
         beside: Some((seq, day_begins(last))),
     };
-    sum(database, &pieces, days).await
+    sum(connection, &pieces, days).await
 }
 
 /// Adds pieces up, in one statement and so in one snapshot.
-async fn sum(database: &Database, pieces: &Pieces, days: &[NaiveDate]) -> Result<Vec<Grid>, DbErr> {
-    let backend = database.backend();
+async fn sum(
+    connection: &impl ConnectionTrait,
+    pieces: &Pieces,
+    days: &[NaiveDate],
+) -> Result<Vec<Grid>, DbErr> {
+    let backend = Backend::of(connection);
     let Some(last) = days.iter().max() else {
         return Ok(Vec::new());
     };
@@ -221,7 +230,7 @@ async fn sum(database: &Database, pieces: &Pieces, days: &[NaiveDate]) -> Result
     query.bind_pairs(backend, &places).push(") AS asked");
     for not_folded in NOT_FOLDED {
         query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
-        query.push(DELTA_COLUMNS).push(" ").push(UNFOLDED);
+        query.push(SUMMED_DELTAS).push(" ").push(UNFOLDED);
         query.push(" WHERE d.effective_on <= ").bind(*last);
         query.push(" AND (").push(not_folded);
         if let Some((seq, from)) = pieces.beside {
@@ -237,13 +246,14 @@ async fn sum(database: &Database, pieces: &Pieces, days: &[NaiveDate]) -> Result
                 query.push(" AND ").push(column).push(" = ").bind(member);
             }
         }
+        query.push(" GROUP BY d.effective_on, d.kind, d.prefecture");
         if pieces.beside.is_some() {
             // What has no number yet is beyond every number.
             break;
         }
     }
     let mut grids = vec![Grid::default(); days.len()];
-    for row in query.all(database.read()).await? {
+    for row in query.all(connection).await? {
         let mut row = Row::new(&row);
         let place: i64 = row.take()?;
         let asked = usize::try_from(place).ok();

@@ -1,6 +1,8 @@
 //! One group's counts, and what they open into.
 
-use super::query::RolloutFigures;
+use std::collections::HashMap;
+
+use super::query::{MOST_OPENED, RolloutFigures};
 use crate::{
     api::{
         ApiError, ApiResult, NodeId, PageArguments,
@@ -8,7 +10,7 @@ use crate::{
         node_id::NodeKind,
         page::Fingerprint,
     },
-    auth::{OrganisationName, graphql::OrganisationNames},
+    auth::{Actor, OrganisationName, graphql::OrganisationNames},
     db::{FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind,
@@ -19,16 +21,17 @@ use crate::{
     },
     figures::{
         Counts, Level,
-        service::{Difference, Group, Question, open},
+        service::{Difference, Group, Question, Reading},
     },
 };
 use async_graphql::{
-    Context, Enum, Object, SimpleObject,
+    Context, Enum, InputType, Lookahead, Name, Object, SelectionField, SimpleObject, Value,
     connection::{Connection, Edge},
 };
+use chrono::NaiveDate;
 
 /// One of the four nested counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 pub enum FigureLevel {
     /// Open facilities.
     All,
@@ -78,9 +81,9 @@ pub struct FigureDifference {
     opened: i64,
     /// Closed between them, and at the level on the first.
     closed: i64,
-    /// At the level on both days, and came under the filter or into the group.
+    /// At the level on both days, and came under the filter, into the group or within what you may count.
     reclassified_in: i64,
-    /// At the level on both days, and left the filter or the group.
+    /// At the level on both days, and left the filter, the group or what you may count.
     reclassified_out: i64,
     /// Already on the earlier day, by what became known since; may be negative.
     corrected: i64,
@@ -100,9 +103,6 @@ impl From<Difference> for FigureDifference {
         }
     }
 }
-
-/// Counts open into facilities only if there are at most this many of them.
-const MOST_OPENED: usize = 10;
 
 /// The counts of one group.
 pub struct FigureCell<'a> {
@@ -192,14 +192,12 @@ impl FigureCell<'_> {
     /// What the increase of a count is made of; null without `compareWith`.
     async fn difference(
         &self,
-        context: &Context<'_>,
         #[graphql(desc = "Of which count.")] level: FigureLevel,
-    ) -> ApiResult<Option<FigureDifference>> {
-        let Some(movements) = self.figures.movements(context).await? else {
-            return Ok(None);
-        };
-        let question = self.figures.question.narrowed(&self.group);
-        Ok(Some(movements.split(&question.filter, level.into()).into()))
+    ) -> Option<FigureDifference> {
+        self.figures.movements.as_ref().map(|movements| {
+            let question = self.figures.question.narrowed(&self.group);
+            movements.split(&question.filter, level.into()).into()
+        })
     }
 
     /// The facilities behind a count, as far as you can see them today; `totalCount` is the count. Group and filter so that there
@@ -211,49 +209,114 @@ impl FigureCell<'_> {
         #[graphql(desc = "How many; at most 100.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to begin.")] after: Option<String>,
     ) -> ApiResult<FacilityConnection> {
-        if self.figures.answer.len() > MOST_OPENED && self.group != Group::default() {
+        if !self.figures.opens(&self.group) {
             return Err(ApiError::bad_input(
                 "TOO_MANY_GROUPS",
                 format!("filter so that there are at most {MOST_OPENED} groups to open"),
             ));
         }
-        let question = self.figures.question.narrowed(&self.group);
-        let arguments = PageArguments {
-            after,
+        let opening = Opening {
+            level,
             first,
-            ..PageArguments::default()
+            after,
+        };
+        let page = self.figures.page(&self.group, &opening)?;
+        let ids = match self.figures.opened.get(&(self.group, opening)) {
+            Some(ids) => ids.clone(),
+            None => {
+                let database = &services(context)?.database;
+                page.read(&Reading::apart(database), &caller(context)?.actor)
+                    .await?
+            }
         };
         let total = ListTotal::exact(self.counts.at(level.into()));
-        open_page(context, &question, level.into(), &arguments, total).await
+        connection(context, &page, ids, total).await
     }
 }
 
-async fn open_page(
-    context: &Context<'_>,
-    question: &Question,
+/// Which page behind a count a query selects, as its arguments say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Opening {
+    level: FigureLevel,
+    first: Option<i32>,
+    after: Option<String>,
+}
+
+/// A page behind a count that may be read.
+pub struct OpenedPage {
+    question: Question,
     level: Level,
-    arguments: &PageArguments,
+    list: Fingerprint,
+    after: Option<FacilityId>,
+    size: usize,
+}
+
+impl Opening {
+    /// The pages that a query selects of a cell, whatever they are called.
+    pub fn all_of(cell: &Lookahead<'_>) -> Vec<Self> {
+        let pages = cell.field("facilities").selection_fields();
+        pages.iter().filter_map(Self::of).collect()
+    }
+
+    fn of(page: &SelectionField<'_>) -> Option<Self> {
+        let arguments: HashMap<Name, Value> = page.arguments().ok()?.into_iter().collect();
+        let argument = |name: &str| arguments.get(name).cloned();
+        Some(Self {
+            level: InputType::parse(argument("level")).ok()?,
+            first: InputType::parse(argument("first")).ok()?,
+            after: InputType::parse(argument("after")).ok()?,
+        })
+    }
+
+    /// The page, if the arguments make one of the facilities that a question counts, on the day that was named.
+    pub fn page(&self, question: Question, named_day: Option<NaiveDate>) -> ApiResult<OpenedPage> {
+        let arguments = PageArguments {
+            after: self.after.clone(),
+            first: self.first,
+            ..PageArguments::default()
+        };
+        let level = Level::from(self.level);
+        let list = Fingerprint::of(&(named_day, question.known, &question.filter, level));
+        let page = arguments.check(&list)?;
+        Ok(OpenedPage {
+            question,
+            level,
+            list,
+            after: page.from.as_deref().map(read_cursor).transpose()?,
+            size: page.size,
+        })
+    }
+}
+
+impl OpenedPage {
+    /// Its facilities, and one more if there is another page.
+    pub async fn read(&self, reading: &Reading<'_>, actor: &Actor) -> ApiResult<Vec<FacilityId>> {
+        let most = u64::try_from(self.size).unwrap_or(0) + 1;
+        let ids = reading.open(actor, &self.question, self.level, self.after, most);
+        Ok(ids.await?)
+    }
+}
+
+async fn connection(
+    context: &Context<'_>,
+    page: &OpenedPage,
+    mut ids: Vec<FacilityId>,
     total: ListTotal,
 ) -> ApiResult<FacilityConnection> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
-    let list = Fingerprint::of(&(question, level));
-    let page = arguments.check(&list)?;
-    let after = page.from.as_deref().map(read_cursor).transpose()?;
-    let most = u64::try_from(page.size).unwrap_or(0) + 1;
-    let mut ids = open(database, actor, question, level, after, most).await?;
     let more = ids.len() > page.size;
     ids.truncate(page.size);
     let ahead = context.look_ahead();
     let mut selected = Selected::of(&ahead.field("nodes"));
     selected.merge(Selected::of(&ahead.field("edges").field("node")));
     let mut facilities = facilities_by_id(database, actor, &ids, selected).await?;
-    let mut connection = Connection::with_additional_fields(after.is_some(), more, total);
+    let mut connection = Connection::with_additional_fields(page.after.is_some(), more, total);
     connection.edges = ids
         .into_iter()
         .filter_map(|id| {
             let facility = facilities.remove(&id)?;
-            Some(Edge::new(list.cursor(&[&id.to_string()]), facility))
+            Some(Edge::new(page.list.cursor(&[&id.to_string()]), facility))
         })
         .collect();
     Ok(connection)

@@ -1,16 +1,19 @@
 //! The queries `rolloutFigures` and `rolloutSeries`.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::{DateTime, Months, NaiveDate, Utc};
-use tokio::sync::OnceCell;
+use std::collections::HashMap;
 
-use super::cells::{FigureCell, FigureLevel};
+use async_graphql::{Context, ID, InputObject, Lookahead, Object, SimpleObject};
+use chrono::{DateTime, Months, NaiveDate, Utc};
+
+use super::cells::{FigureCell, FigureLevel, OpenedPage, Opening};
 use crate::{
     api::{
         ApiError, ApiResult, Date,
         context::{caller, services},
     },
+    auth::Actor,
     change::{self, Known},
+    db::{Database, FacilityId},
     facility::{
         Bureau, FacilityKind, Prefecture,
         graphql::{PrefectureName, organisation_id, within_bureaus},
@@ -18,7 +21,7 @@ use crate::{
     figures::{
         Counts,
         entity::rows::Filter,
-        service::{Answer, Dimension, Movements, Question, ask, ask_on_days, bands, movements},
+        service::{Answer, Dimension, Group, Movements, Question, Reading, ask_on_days, bands},
     },
 };
 
@@ -98,16 +101,37 @@ pub struct PrefectureBands {
     kind: FacilityKind,
     /// From 90 per cent down.
     bands: Vec<PrefectureBand>,
-    /// What the ministry's report says about it, in the caller's language.
-    sentence: String,
+    /// What the ministry's report says about it, in the caller's language; null for `ALL`, which is no rate.
+    sentence: Option<String>,
 }
 
 /// Figures of the rollout. Every count is nested: `live ≤ ready ≤ applied ≤ all`; never add them up.
 pub struct RolloutFigures {
     pub question: Question,
-    pub answer: Answer,
-    earlier: Option<(NaiveDate, Known, Answer)>,
-    movements: OnceCell<Movements>,
+    /// The day that was named; cursors hold on to it, and so, where today was meant, outlive midnight.
+    named_day: Option<NaiveDate>,
+    answer: Answer,
+    /// The answer of the earlier side.
+    earlier: Option<Answer>,
+    /// What moved since the earlier side, if it is selected.
+    pub movements: Option<Movements>,
+    /// By kind and prefecture, if the bands are selected.
+    by_prefecture: Option<Answer>,
+    /// The pages behind the counts that are selected.
+    pub opened: HashMap<(Group, Opening), Vec<FacilityId>>,
+}
+
+/// Counts open into facilities only if there are at most this many of them.
+pub const MOST_OPENED: usize = 10;
+
+/// How a query names its day, and what it selects beside the counts.
+struct Wanted {
+    /// The day, if it is named.
+    day: Option<NaiveDate>,
+    bands: bool,
+    difference: bool,
+    behind_total: Vec<Opening>,
+    behind_cells: Vec<Opening>,
 }
 
 /// Figures of the rollout. Every count is nested: `live ≤ ready ≤ applied ≤ all`; never add them up.
@@ -128,16 +152,7 @@ impl RolloutFigures {
 
     /// The counts of each group; groups in which nothing is counted are left out.
     async fn cells(&self) -> Vec<FigureCell<'_>> {
-        let mut groups: Vec<_> = self.answer.keys().copied().collect();
-        if let Some((.., earlier)) = &self.earlier {
-            groups.extend(
-                earlier
-                    .keys()
-                    .filter(|group| !self.answer.contains_key(group)),
-            );
-            groups.sort_unstable();
-        }
-        groups
+        self.groups()
             .into_iter()
             .map(|group| {
                 self.cell(group, |answer| {
@@ -149,7 +164,7 @@ impl RolloutFigures {
 
     /// The counts of all groups together.
     async fn total(&self) -> FigureCell<'_> {
-        self.cell(Default::default(), |answer| {
+        self.cell(Group::default(), |answer| {
             let mut total = Counts::ZERO;
             for counts in answer.values() {
                 total += *counts;
@@ -165,18 +180,9 @@ impl RolloutFigures {
         #[graphql(desc = "Of which count.")] level: FigureLevel,
     ) -> ApiResult<Vec<PrefectureBands>> {
         let language = caller(context)?.actor.language;
-        let question = Question {
-            group_by: vec![Dimension::Kind, Dimension::Prefecture],
-            ..self.question.clone()
-        };
-        let answer = ask(
-            &services(context)?.database,
-            &caller(context)?.actor,
-            &question,
-        )
-        .await?;
-        Ok(bands(&answer, level.into())
-            .into_iter()
+        let answer = self.by_prefecture.iter();
+        Ok(answer
+            .flat_map(|answer| bands(answer, level.into()))
             .map(|bands| PrefectureBands {
                 kind: bands.kind,
                 sentence: bands.sentence(language),
@@ -195,31 +201,136 @@ impl RolloutFigures {
     }
 }
 
-impl RolloutFigures {
-    /// What moved since the earlier side, read once for all cells.
-    pub async fn movements(&self, context: &Context<'_>) -> ApiResult<Option<&Movements>> {
-        let Some((as_of, known, _)) = &self.earlier else {
-            return Ok(None);
-        };
-        let later = (self.question.as_of, self.question.known);
-        let read = async || {
-            let database = &services(context)?.database;
-            let actor = &caller(context)?.actor;
-            Ok::<_, ApiError>(movements(database, actor, (*as_of, *known), later).await?)
-        };
-        self.movements.get_or_try_init(read).await.map(Some)
+impl Wanted {
+    fn of(figures: &Lookahead<'_>, day: Option<NaiveDate>) -> Self {
+        let (total, cells) = (figures.field("total"), figures.field("cells"));
+        Self {
+            day,
+            bands: figures.field("prefectureBands").exists(),
+            difference: [&total, &cells]
+                .iter()
+                .any(|cell| cell.field("difference").exists()),
+            behind_total: Opening::all_of(&total),
+            behind_cells: Opening::all_of(&cells),
+        }
     }
 
-    fn cell(
-        &self,
-        group: crate::figures::service::Group,
-        count: impl Fn(&Answer) -> Counts,
-    ) -> FigureCell<'_> {
+    fn is_nothing(&self) -> bool {
+        !self.bands && self.behind_total.is_empty() && self.behind_cells.is_empty()
+    }
+}
+
+/// Reads figures: together, if they take several statements between which something may be written.
+async fn read(
+    database: &Database,
+    actor: &Actor,
+    question: Question,
+    earlier: Option<(NaiveDate, Known)>,
+    wanted: &Wanted,
+) -> ApiResult<RolloutFigures> {
+    let is_settled = [Some(question.known), earlier.map(|(_, known)| known)]
+        .into_iter()
+        .flatten()
+        .all(|known| known != Known::Now);
+    let is_one_statement = earlier.is_none() && wanted.is_nothing();
+    let reading = if is_settled || is_one_statement {
+        Reading::apart(database)
+    } else {
+        Reading::together(database).await?
+    };
+    let figures = RolloutFigures::read(&reading, actor, question, earlier, wanted).await?;
+    reading.end().await?;
+    Ok(figures)
+}
+
+impl RolloutFigures {
+    async fn read(
+        reading: &Reading<'_>,
+        actor: &Actor,
+        question: Question,
+        earlier: Option<(NaiveDate, Known)>,
+        wanted: &Wanted,
+    ) -> ApiResult<Self> {
+        let mut figures = Self {
+            answer: reading.ask(actor, &question).await?,
+            question,
+            named_day: wanted.day,
+            earlier: None,
+            movements: None,
+            by_prefecture: None,
+            opened: HashMap::new(),
+        };
+        let question = &figures.question;
+        if let Some((as_of, known)) = earlier {
+            let question = Question {
+                as_of,
+                known,
+                ..question.clone()
+            };
+            figures.earlier = Some(reading.ask(actor, &question).await?);
+        }
+        if let Some(earlier) = earlier.filter(|_| wanted.difference) {
+            figures.movements = Some(reading.movements(actor, earlier, question).await?);
+        }
+        if wanted.bands {
+            let question = Question {
+                group_by: vec![Dimension::Kind, Dimension::Prefecture],
+                ..question.clone()
+            };
+            figures.by_prefecture = Some(reading.ask(actor, &question).await?);
+        }
+        figures.open(reading, actor, wanted).await?;
+        Ok(figures)
+    }
+
+    /// Reads the pages behind the counts. What is wrong with the arguments of one is said by its field.
+    async fn open(
+        &mut self,
+        reading: &Reading<'_>,
+        actor: &Actor,
+        wanted: &Wanted,
+    ) -> ApiResult<()> {
+        let groups = self.groups();
+        let behind_cells = groups.iter().filter(|group| self.opens(group));
+        let behind_cells =
+            behind_cells.flat_map(|group| wanted.behind_cells.iter().map(|page| (*group, page)));
+        let behind_total = wanted.behind_total.iter();
+        let behind_total = behind_total.map(|page| (Group::default(), page));
+        let all: Vec<_> = behind_cells.chain(behind_total).collect();
+        for (group, opening) in all {
+            if let Ok(page) = self.page(&group, opening) {
+                let ids = page.read(reading, actor).await?;
+                self.opened.insert((group, opening.clone()), ids);
+            }
+        }
+        Ok(())
+    }
+
+    /// A page of the facilities that a group counts.
+    pub fn page(&self, group: &Group, opening: &Opening) -> ApiResult<OpenedPage> {
+        opening.page(self.question.narrowed(group), self.named_day)
+    }
+
+    /// May the counts of a group be opened?
+    pub fn opens(&self, group: &Group) -> bool {
+        *group == Group::default() || self.groups().len() <= MOST_OPENED
+    }
+
+    /// The groups in which anything is counted, now or earlier, in order.
+    fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.answer.keys().copied().collect();
+        let earlier = self.earlier.iter().flat_map(Answer::keys);
+        groups.extend(earlier.filter(|group| !self.answer.contains_key(group)));
+        groups.sort_unstable();
+        groups
+    }
+
+    fn cell(&self, group: Group, count: impl Fn(&Answer) -> Counts) -> FigureCell<'_> {
         FigureCell {
             figures: self,
             group,
             counts: count(&self.answer),
-            earlier: self.earlier.as_ref().map(|(.., answer)| count(answer)),
+            earlier: self.earlier.as_ref().map(count),
         }
     }
 }
@@ -249,35 +360,25 @@ impl FiguresQuery {
         let services = services(context)?;
         let actor = &caller(context)?.actor;
         let known = resolve(context, known_at).await?;
+        let day = as_of.map(|day| day.0);
         let question = Question {
-            as_of: as_of.map_or_else(|| services.clock.today(), |day| day.0),
+            as_of: day.unwrap_or_else(|| services.clock.today()),
             known,
             filter: read_filter(filter.unwrap_or_default())?,
             group_by,
         };
-        let answer = ask(&services.database, actor, &question).await?;
         let earlier = match compare_with {
             None => None,
-            Some(other) => {
-                let known = match other.known_at {
-                    None => known,
-                    at => resolve(context, at).await?,
-                };
-                let earlier = Question {
-                    as_of: other.as_of.0,
-                    known,
-                    ..question.clone()
-                };
-                let answer = ask(&services.database, actor, &earlier).await?;
-                Some((earlier.as_of, known, answer))
+            Some(FigureComparison {
+                as_of,
+                known_at: None,
+            }) => Some((as_of.0, known)),
+            Some(FigureComparison { as_of, known_at }) => {
+                Some((as_of.0, resolve(context, known_at).await?))
             }
         };
-        Ok(RolloutFigures {
-            question,
-            answer,
-            earlier,
-            movements: OnceCell::new(),
-        })
+        let wanted = Wanted::of(&context.look_ahead(), day);
+        read(&services.database, actor, question, earlier, &wanted).await
     }
 
     /// The four counts over time, at most 400 points.
@@ -335,7 +436,7 @@ fn read_filter(filter: FigureFilter) -> ApiResult<Filter> {
     };
     Ok(Filter {
         kinds: filter.kinds,
-        prefectures: within_bureaus(prefectures, &filter.bureaus)?,
+        prefectures: within_bureaus(prefectures, &filter.bureaus),
         vendors: members(&filter.vendor_ids)?,
         chains: members(&filter.chain_ids)?,
     })

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use crate::{
     auth::{Actor, Clause, Permission, Scope},
     change::Known,
-    db::{Database, DbErr, FacilityId, OrganisationId},
+    db::{ConnectionTrait, DbErr, FacilityId, OrganisationId},
     facility::{Bureau, FacilityKind, Prefecture},
     figures::{
         Cell, Counts, Grid, Level,
@@ -92,13 +92,10 @@ impl Question {
             filter.kinds = vec![kind];
         }
         if let Some(bureau) = group.bureau {
-            let of_bureau = bureau.prefectures().filter(|prefecture| {
-                filter.prefectures.is_empty() || filter.prefectures.contains(prefecture)
-            });
-            filter.prefectures = of_bureau.collect();
+            narrow_places(&mut filter.prefectures, bureau.prefectures());
         }
         if let Some(prefecture) = group.prefecture {
-            filter.prefectures = vec![prefecture];
+            filter.prefectures = Some(vec![prefecture]);
         }
         if let Some(vendor) = group.vendor {
             filter.vendors = vec![vendor];
@@ -127,7 +124,11 @@ enum Source {
 }
 
 /// Answers a question within what the actor may count.
-pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Result<Answer, DbErr> {
+pub(super) async fn answer(
+    connection: &impl ConnectionTrait,
+    actor: &Actor,
+    question: &Question,
+) -> Result<Answer, DbErr> {
     let scope = actor.scope(Permission::FiguresRead);
     if scope.is_empty() {
         return Ok(Answer::new());
@@ -136,35 +137,29 @@ pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Res
     let mut answer = Answer::new();
     match source(&question, &scope) {
         Source::Grid(series) => {
-            let grid = totals::grid(database.read(), &series, question.as_of).await?;
+            let grid = totals::grid(connection, &series, question.as_of).await?;
             let member = |id: i64| (id > 0).then_some(OrganisationId(id));
             let (vendor, chain) = (member(series.vendor), member(series.chain));
             add_grid(&mut answer, &question, vendor, chain, &grid);
         }
         Source::Known(seq) => {
-            for grid in totals::nation_known(database, &[question.as_of], seq).await? {
+            for grid in totals::nation_known(connection, &[question.as_of], seq).await? {
                 add_grid(&mut answer, &question, None, None, &grid);
             }
         }
         Source::Members(Member::Vendor) => {
-            for (vendor, grid) in totals::grids_by_vendor(database.read(), question.as_of).await? {
+            for (vendor, grid) in totals::grids_by_vendor(connection, question.as_of).await? {
                 add_grid(&mut answer, &question, vendor, None, &grid);
             }
         }
         Source::Members(Member::Chain) => {
-            for (chain, grid) in totals::grids_by_chain(database.read(), question.as_of).await? {
+            for (chain, grid) in totals::grids_by_chain(connection, question.as_of).await? {
                 add_grid(&mut answer, &question, None, chain, &grid);
             }
         }
         Source::Rows => {
-            let cells = rows::count(
-                connection(database, question.known),
-                question.as_of,
-                question.known,
-                &question.filter,
-                &scope,
-            )
-            .await?;
+            let (as_of, known) = (question.as_of, question.known);
+            let cells = rows::count(connection, as_of, known, &question.filter, &scope).await?;
             for (cell, counts) in cells {
                 *answer.entry(question.group_of(&cell)).or_default() += counts;
             }
@@ -174,10 +169,9 @@ pub async fn ask(database: &Database, actor: &Actor, question: &Question) -> Res
     Ok(answer)
 }
 
-/// Answers a question on each of some days, which are in order, without groups: a statement or two however many
-/// days there are.
-pub async fn ask_on_days(
-    database: &Database,
+/// Answers a question on each of some days, which are in order, without groups.
+pub(super) async fn on_days(
+    connection: &impl ConnectionTrait,
     actor: &Actor,
     question: &Question,
     days: &[NaiveDate],
@@ -192,10 +186,9 @@ pub async fn ask_on_days(
     };
     let (question, scope) = narrow_to_scope(&question, scope);
     let grids = match source(&question, &scope) {
-        Source::Grid(series) => totals::grids(database, &series, days).await?,
-        Source::Known(seq) => totals::nation_known(database, days, seq).await?,
+        Source::Grid(series) => totals::grids(connection, &series, days).await?,
+        Source::Known(seq) => totals::nation_known(connection, days, seq).await?,
         Source::Members(_) | Source::Rows => {
-            let connection = connection(database, question.known);
             let (known, filter) = (question.known, &question.filter);
             return rows::count_on_days(connection, days, known, filter, &scope).await;
         }
@@ -215,8 +208,8 @@ pub async fn ask_on_days(
 }
 
 /// A page of the facilities behind a count, in the order of their ids.
-pub async fn open(
-    database: &Database,
+pub(super) async fn open(
+    connection: &impl ConnectionTrait,
     actor: &Actor,
     question: &Question,
     level: Level,
@@ -225,7 +218,7 @@ pub async fn open(
 ) -> Result<Vec<FacilityId>, DbErr> {
     let (question, scope) = narrow_to_scope(question, actor.scope(Permission::FiguresRead));
     rows::open(
-        connection(database, question.known),
+        connection,
         question.as_of,
         question.known,
         &question.filter,
@@ -238,13 +231,6 @@ pub async fn open(
     .await
 }
 
-fn connection(database: &Database, known: Known) -> &sea_orm::DatabaseConnection {
-    match known {
-        Known::Now => database.read(),
-        Known::UpTo { .. } => database.read_settled(),
-    }
-}
-
 /// A scope of one clause by a dimension is a filter; what remains must be checked row by row.
 fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     let mut question = question.clone();
@@ -253,15 +239,11 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     };
     let narrowed = match clauses.as_slice() {
         [Clause::Prefectures(prefectures)] => {
-            let mine = &mut question.filter.prefectures;
-            let mut both = prefectures.clone();
-            both.retain(|prefecture| mine.is_empty() || mine.contains(prefecture));
-            // An empty filter would name all: with nothing in both, filter and scope stay side by side.
-            let may = !both.is_empty();
-            if may {
-                *mine = both;
-            }
-            may
+            narrow_places(
+                &mut question.filter.prefectures,
+                prefectures.iter().copied(),
+            );
+            true
         }
         [Clause::Vendor(vendor)] => narrow_member(&mut question.filter.vendors, *vendor),
         [Clause::Chain(chain)] => narrow_member(&mut question.filter.chains, *chain),
@@ -272,6 +254,12 @@ fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     } else {
         (question, scope)
     }
+}
+
+fn narrow_places(places: &mut Option<Vec<Prefecture>>, only: impl Iterator<Item = Prefecture>) {
+    let named = places.take();
+    let both = only.filter(|place| named.as_ref().is_none_or(|named| named.contains(place)));
+    *places = Some(both.collect());
 }
 
 fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId) -> bool {

@@ -32,6 +32,8 @@ pub struct Threshold {
 pub struct Bands {
     /// The kind.
     pub kind: FacilityKind,
+    /// Of which count.
+    pub level: Level,
     /// Prefectures in which there are any facilities of the kind.
     pub prefectures: i64,
     /// From 90 per cent down.
@@ -52,6 +54,7 @@ pub fn bands(answer: &Answer, level: Level) -> Vec<Bands> {
         .into_iter()
         .map(|(kind, rates)| Bands {
             kind,
+            level,
             prefectures: i64::try_from(rates.len()).unwrap_or(0),
             thresholds: (0..=9)
                 .rev()
@@ -116,8 +119,15 @@ const WORTH_SAYING: i64 = 60;
 
 impl Bands {
     /// What the report prints: the greatest ten per cent that every prefecture exceeds, if that is 60 or
-    /// more, then each band above it; else the bands from 60 per cent up; else how many exceed 50.
-    pub fn sentence(&self, language: Language) -> String {
+    /// more, then each band above it; else the bands from 60 per cent up; else how many exceed 50. `None`
+    /// for the count of all, which is no rate.
+    pub fn sentence(&self, language: Language) -> Option<String> {
+        let rate = match self.level {
+            Level::Open => return None,
+            Level::Applied => "申込割合",
+            Level::Ready => "準備完了割合",
+            Level::Live => "運用開始割合",
+        };
         let all = self.thresholds.iter().find(|threshold| {
             threshold.above == self.prefectures && threshold.percent >= WORTH_SAYING
         });
@@ -155,9 +165,9 @@ impl Bands {
                 Language::En => format!("more than 50 % in {}", half.above),
             });
         }
-        match language {
-            Language::Ja => format!("{}の申込割合は{}", self.kind.label_ja(), clauses.join("、")),
+        Some(match language {
+            Language::Ja => format!("{}の{rate}は{}", self.kind.label_ja(), clauses.join("、")),
             Language::En => clauses.join(", "),
-        }
+        })
     }
 }

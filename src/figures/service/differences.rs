@@ -6,12 +6,14 @@ use chrono::NaiveDate;
 use crate::{
     auth::{Actor, Permission},
     change::Known,
-    db::{Database, DbErr},
+    db::{ConnectionTrait, DbErr},
     figures::{
         Level,
-        entity::rows::{Filter, Side, differing},
+        entity::rows::{self, Filter, Movement, Side},
     },
 };
+
+use super::Question;
 
 /// What a difference is made of. `reached + opened + reclassified_in + corrected − withdrawn − closed −
 /// reclassified_out` is the difference; `corrected` has a sign of its own.
@@ -25,9 +27,9 @@ pub struct Difference {
     pub opened: i64,
     /// Closed between them, and at the level on the first.
     pub closed: i64,
-    /// At the level on both days, and came under the filter.
+    /// At the level on both days, and came under the filter or within what the caller may count.
     pub reclassified_in: i64,
-    /// At the level on both days, and left the filter.
+    /// At the level on both days, and left the filter or what the caller may count.
     pub reclassified_out: i64,
     /// Already on the first day, by what became known later.
     pub corrected: i64,
@@ -43,58 +45,66 @@ impl Difference {
     }
 }
 
-/// Every facility that counts otherwise on one side of a comparison than on the other, whatever the
-/// filter: read once, split for as many groups as are asked for.
+/// How facilities moved between the sides of a comparison: read once, split for as many groups and levels
+/// as are asked for.
 #[derive(Clone, Debug)]
 pub struct Movements {
     /// By what became known later of the earlier day.
-    corrected: Vec<(Side, Side)>,
+    corrected: Vec<Movement>,
     /// By what happened between the days, as known in the end.
-    moved: Vec<(Side, Side)>,
-}
-
-/// Reads the movements between an earlier side and a question's own.
-pub async fn movements(
-    database: &Database,
-    actor: &Actor,
-    earlier: (NaiveDate, Known),
-    later: (NaiveDate, Known),
-) -> Result<Movements, DbErr> {
-    let scope = actor.scope(Permission::FiguresRead);
-    let known_later = (earlier.0, later.1);
-    let corrected = if earlier.1 == later.1 {
-        Vec::new()
-    } else {
-        differing(database.read(), earlier, known_later, &scope).await?
-    };
-    let moved = differing(database.read(), known_later, later, &scope).await?;
-    Ok(Movements { corrected, moved })
+    moved: Vec<Movement>,
 }
 
 impl Movements {
-    /// What the difference of one count is made of, among the facilities that pass a filter.
+    /// Reads the movements between an earlier side and a question's own.
+    pub(super) async fn read(
+        connection: &impl ConnectionTrait,
+        actor: &Actor,
+        earlier: (NaiveDate, Known),
+        question: &Question,
+    ) -> Result<Self, DbErr> {
+        let (scope, filter) = (actor.scope(Permission::FiguresRead), &question.filter);
+        let later = (question.as_of, question.known);
+        let known_later = (earlier.0, later.1);
+        let corrected = if earlier.1 == later.1 {
+            Vec::new()
+        } else {
+            rows::movements(connection, earlier, known_later, filter, &scope).await?
+        };
+        let moved = rows::movements(connection, known_later, later, filter, &scope).await?;
+        Ok(Self { corrected, moved })
+    }
+
+    /// What the difference of one count is made of, among the facilities that pass the filter of a group.
     pub fn split(&self, filter: &Filter, level: Level) -> Difference {
-        let counts =
-            |side: &Side| side.is_some_and(|(cell, at)| at >= level && filter.passes(&cell));
+        let counts = |side: &Side| {
+            side.is_some_and(|at| at.counted && at.level >= level && filter.passes(&at.cell))
+        };
         let mut difference = Difference::default();
-        for (before, after) in &self.corrected {
-            difference.corrected += i64::from(counts(after)) - i64::from(counts(before));
+        for movement in &self.corrected {
+            let change = i64::from(counts(&movement.after)) - i64::from(counts(&movement.before));
+            difference.corrected += change * movement.facilities;
         }
-        for (before, after) in &self.moved {
+        for Movement {
+            before,
+            after,
+            facilities,
+        } in &self.moved
+        {
             let slot = match (counts(before), counts(after)) {
                 (false, true) => match before {
                     None => &mut difference.opened,
-                    Some((_, at)) if *at >= level => &mut difference.reclassified_in,
+                    Some(at) if at.level >= level => &mut difference.reclassified_in,
                     Some(_) => &mut difference.reached,
                 },
                 (true, false) => match after {
                     None => &mut difference.closed,
-                    Some((_, at)) if *at >= level => &mut difference.reclassified_out,
+                    Some(at) if at.level >= level => &mut difference.reclassified_out,
                     Some(_) => &mut difference.withdrawn,
                 },
                 _ => continue,
             };
-            *slot += 1;
+            *slot += facilities;
         }
         difference
     }

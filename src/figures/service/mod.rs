@@ -3,24 +3,28 @@
 mod ask;
 mod bands;
 mod differences;
+mod reading;
 
 use chrono::NaiveDate;
 
-pub use ask::{Answer, Dimension, Group, Question, ask, ask_on_days, open};
+pub use ask::{Answer, Dimension, Group, Question};
 pub use bands::{Bands, Threshold, bands};
-pub use differences::{Difference, Movements, movements};
+pub use differences::{Difference, Movements};
+pub use reading::{Reading, ask, ask_on_days};
 
 use super::{
     Deltas, Period, difference,
     entity::{self, Sums},
 };
 use crate::{
-    change,
+    change::{self, Horizon},
     db::{ChangeId, Database, DatabaseTransaction, DbErr, FacilityId},
 };
 
-/// Most changes folded in one transaction.
+/// Most changes folded in one transaction …
 const FOLD_AT_ONCE: i64 = 2_000;
+/// … or fewer, if these have more deltas than this.
+const FOLD_DELTAS: usize = 100_000;
 /// Only one process folds at a time.
 const FOLD_LOCK: i64 = 0x4b41_4954_0001;
 
@@ -68,29 +72,41 @@ pub async fn record(
     entity::add_deltas(transaction, change, &deltas).await
 }
 
-/// Folds numbered changes into totals, some at a time. Answers how many changes are left to fold.
+/// Folds numbered changes into totals, some at a time. Answers how many changes are left to fold. What is
+/// numbered stays as it is, so it is read and summed before the transaction begins.
 pub async fn fold(database: &Database) -> Result<i64, DbErr> {
     let horizon = change::horizon(database.read()).await?;
     if horizon.folded_seq >= horizon.last_seq {
         return Ok(0);
     }
+    let (sums, up_to) = sum_next(database, &horizon).await?;
     let transaction = database.begin().await?;
-    if !database.try_lock(&transaction, FOLD_LOCK).await? {
+    let alone = database.try_lock(&transaction, FOLD_LOCK).await?;
+    if !alone || change::horizon(&transaction).await?.folded_seq != horizon.folded_seq {
+        // Another process is at it, or was faster.
         transaction.rollback().await?;
         return Ok(0);
-    }
-    let horizon = change::horizon(&transaction).await?;
-    let up_to = horizon.last_seq.min(horizon.folded_seq + FOLD_AT_ONCE);
-    let mut sums = Sums::default();
-    for (settled_at, delta) in
-        entity::deltas_between(&transaction, horizon.folded_seq, up_to).await?
-    {
-        sums.add(settled_at, &delta);
     }
     sums.fold_into(&transaction).await?;
     change::set_folded(&transaction, up_to).await?;
     transaction.commit().await?;
     Ok(horizon.last_seq - up_to)
+}
+
+/// Sums the changes to be folded next: whole ones, up to the number that is answered.
+async fn sum_next(database: &Database, horizon: &Horizon) -> Result<(Sums, i64), DbErr> {
+    let mut up_to = horizon.last_seq.min(horizon.folded_seq + FOLD_AT_ONCE);
+    let mut sums = Sums::default();
+    let mut next = Some(entity::after_change(horizon.folded_seq));
+    while let Some(after) = next {
+        next = entity::numbered_deltas(database.read(), after, up_to, &mut sums).await?;
+        if let Some((seq, _)) = next
+            && sums.len() >= FOLD_DELTAS
+        {
+            up_to = seq;
+        }
+    }
+    Ok((sums, up_to))
 }
 
 /// Builds all totals anew from the deltas, while others read the old ones and write on.

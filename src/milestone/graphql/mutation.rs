@@ -4,14 +4,13 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, UserError, WriteOptions,
+        ApiError, ApiResult, Date, UserError, WriteOptions,
         context::{caller, services, writer},
-        node_id::NodeKind,
     },
-    db::{EventId, FacilityId},
+    db::FacilityId,
     facility::graphql::{
         BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
-        facility_payload, resolve, user_errors,
+        facility_payload, named_event, resolve, user_errors,
     },
     milestone::{
         Milestone, Problem,
@@ -28,20 +27,16 @@ pub struct MilestoneRecordInput {
     milestone: Milestone,
     /// The civil day (JST) on which it was reached; not in the future.
     on: Date,
-    /// Record READER_APPLIED and READY on the same day where the milestone needs them and they are missing.
+    /// Record READER_APPLIED and READY on the same day where the milestone needs them and they are missing; you must be
+    /// one who may record them.
     #[graphql(default)]
     imply_earlier: bool,
     /// A remark kept with the record.
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A milestone that is planned.
@@ -57,13 +52,8 @@ pub struct MilestonePlanInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A milestone that is taken back, as when an application is cancelled.
@@ -82,13 +72,8 @@ pub struct MilestoneWithdrawInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// A record that was a mistake.
@@ -104,13 +89,8 @@ pub struct MilestoneCorrectInput {
     note: Option<String>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
-    /// Under which a repeated request has one effect.
-    idempotency_key: Option<String>,
-    /// Check everything and answer the same, but change nothing.
-    #[graphql(default)]
-    dry_run: bool,
-    /// Why, kept with the change.
-    reason: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
 }
 
 /// What a row of a bulk write does.
@@ -123,6 +103,8 @@ pub enum MilestoneAction {
     Plan,
     /// It is taken back from `on`.
     Withdraw,
+    /// The record `eventId` was a mistake: it happened `on` another day or, without it, never.
+    Correct,
 }
 
 /// One row of a bulk write.
@@ -130,11 +112,13 @@ pub enum MilestoneAction {
 pub struct MilestoneRowInput {
     /// Which facility.
     facility: FacilityReference,
-    /// Which milestone.
-    milestone: Milestone,
+    /// Which milestone; for CORRECT it follows from `eventId`.
+    milestone: Option<Milestone>,
     /// What to do.
     #[graphql(default)]
     action: MilestoneAction,
+    /// CORRECT: the entry of the facility's timeline that was a mistake.
+    event_id: Option<ID>,
     /// The civil day (JST).
     on: Option<Date>,
     /// RECORD: READER_APPLIED and READY as well where missing. WITHDRAW: READY and LIVE as well.
@@ -154,6 +138,7 @@ pub struct MilestoneBulkRecordInput {
     /// What becomes of the request if some rows fail.
     #[graphql(default_with = "ErrorPolicy::RejectAll")]
     error_policy: ErrorPolicy,
+    // Written out: to flatten them copies the rows.
     /// Under which a repeated request has one effect.
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
@@ -193,13 +178,8 @@ impl MilestoneMutation {
             on: input.on.0,
             imply_earlier: input.imply_earlier,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, Ok(step), input.expected_version, input.note);
-        one(context, "milestoneRecord", row, options).await
+        one(context, "milestoneRecord", row, input.options).await
     }
 
     /// Plans a milestone for a day, or drops the plan.
@@ -212,13 +192,8 @@ impl MilestoneMutation {
             milestone: input.milestone,
             on: input.on.map(|day| day.0),
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, Ok(step), input.expected_version, input.note);
-        one(context, "milestonePlan", row, options).await
+        one(context, "milestonePlan", row, input.options).await
     }
 
     /// Takes a milestone back from a day on, as when an application is cancelled. It stays in the figures
@@ -233,13 +208,8 @@ impl MilestoneMutation {
             on: input.on.0,
             with_later: input.with_later,
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, Ok(step), input.expected_version, input.note);
-        one(context, "milestoneWithdraw", row, options).await
+        one(context, "milestoneWithdraw", row, input.options).await
     }
 
     /// Corrects a record that was a mistake: it is voided and perhaps replaced. Figures as known before
@@ -250,20 +220,14 @@ impl MilestoneMutation {
         #[graphql(desc = "The correction.")] input: MilestoneCorrectInput,
     ) -> ApiResult<FacilityPayload> {
         let step = Step::Correct {
-            // An id of another type names no event: the service says so by the row's path.
-            event: EventId(NodeId::row_of(&input.event_id, NodeKind::Event).unwrap_or(0)),
+            event: named_event(&input.event_id),
             on: input.on.map(|day| day.0),
         };
-        let options = WriteOptions {
-            idempotency_key: input.idempotency_key,
-            dry_run: input.dry_run,
-            reason: input.reason,
-        };
         let row = (input.facility, Ok(step), input.expected_version, input.note);
-        one(context, "milestoneCorrect", row, options).await
+        one(context, "milestoneCorrect", row, input.options).await
     }
 
-    /// Records, plans and withdraws up to 5,000 milestones in one change, and answers row by row.
+    /// Records, plans, withdraws and corrects up to 5,000 milestones in one change, and answers row by row.
     async fn milestone_bulk_record(
         &self,
         context: &Context<'_>,
@@ -317,22 +281,31 @@ fn named_step(row: MilestoneRowInput) -> NamedStep {
 }
 
 fn step(row: &MilestoneRowInput) -> Result<Step, Problem> {
-    let milestone = row.milestone;
-    let day = || row.on.map(|day| day.0).ok_or(Problem::MissingDate);
+    let on = row.on.map(|day| day.0);
+    let day = on.ok_or(Problem::MissingDate);
+    let milestone = row.milestone.ok_or(Problem::MissingMilestone);
     Ok(match row.action {
         MilestoneAction::Record => Step::Record {
-            milestone,
-            on: day()?,
+            milestone: milestone?,
+            on: day?,
             imply_earlier: row.with_others,
         },
         MilestoneAction::Plan => Step::Plan {
-            milestone,
-            on: row.on.map(|day| day.0),
+            milestone: milestone?,
+            on,
         },
         MilestoneAction::Withdraw => Step::Withdraw {
-            milestone,
-            on: day()?,
+            milestone: milestone?,
+            on: day?,
             with_later: row.with_others,
+        },
+        MilestoneAction::Correct => Step::Correct {
+            event: row
+                .event_id
+                .as_ref()
+                .map(named_event)
+                .ok_or(Problem::MissingEvent)?,
+            on,
         },
     })
 }
@@ -403,11 +376,11 @@ async fn bulk_payload(
         .iter()
         .filter(|row| !row.problems.is_empty())
         .count();
-    let written = if outcome.nothing_written {
-        0
-    } else {
-        outcome.rows.len() - refused
-    };
+    let written = outcome
+        .rows
+        .iter()
+        .filter(|row| row.version.is_some())
+        .count();
     let rows = outcome
         .rows
         .iter()
@@ -415,6 +388,7 @@ async fn bulk_payload(
         .map(|(row, index)| BulkRow {
             index,
             facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
+            version: row.version,
             event_ids: event_ids(row),
             user_errors: user_errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
         })

@@ -49,7 +49,7 @@ pub async fn commit(
         .collect();
     entity::upsert_states(transaction, states).await?;
     let plans: Vec<_> = amended.iter().flat_map(changed_plans).collect();
-    entity::write_plans(transaction, &plans).await?;
+    entity::write_plans(writer.database, transaction, &plans).await?;
     let periods: Vec<PeriodChange<'_>> = amended.iter().filter_map(changed_periods).collect();
     record(writer.database, transaction, change, &periods).await?;
     let mut ids = ids.into_iter();

@@ -6,5 +6,6 @@ mod record;
 
 pub use commit::{Amended, commit};
 pub use record::{
-    BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, write_steps,
+    BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, check_note,
+    correction, write_steps,
 };

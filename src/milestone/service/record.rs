@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::{Amended, commit};
 use crate::{
-    auth::{Permission, Scope},
+    auth::{Actor, Permission, Scope},
     change::{self, WriteError, Writer},
-    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId},
+    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId, OrganisationId},
     milestone::{
         Action, Aspect, Derived, Event, History, Milestone, PerMilestone, Problem,
-        authority::recording_scope,
+        authority::{may_record, recording_scope},
         entity::{self, LockedState},
     },
 };
@@ -33,7 +33,7 @@ const MOST_NOTE: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// The milestone was reached on a day. With `imply_earlier`, READER_APPLIED and READY are recorded on
-    /// the same day where the milestone needs them and they are missing.
+    /// the same day where the milestone needs them and they are missing; who may not record these may not imply them.
     Record {
         /// Which.
         milestone: Milestone,
@@ -94,7 +94,8 @@ pub enum ErrorPolicy {
 pub struct RowOutcome {
     /// The facility, if the caller can see it.
     pub facility: Option<FacilityId>,
-    /// Its version after the write.
+    /// The version that the write left, or, if it was only tried, would leave. `None` if nothing is written for this
+    /// row.
     pub version: Option<i32>,
     /// The events written for this row.
     pub events: Vec<EventId>,
@@ -109,22 +110,23 @@ pub struct BulkOutcome {
     pub change: Option<ChangeId>,
     /// Row by row, in input order.
     pub rows: Vec<RowOutcome>,
-    /// Nothing was written, and without `dry_run` nothing would be.
-    #[serde(default)]
-    pub nothing_written: bool,
 }
 
 impl BulkOutcome {
-    /// Of a request of one row that was refused before its facility was looked at.
-    pub fn refused(problems: Vec<Problem>) -> Self {
+    /// Of a request with one row, for which nothing was written.
+    pub fn of(row: RowOutcome) -> Self {
         Self {
             change: None,
-            rows: vec![RowOutcome {
-                problems,
-                ..RowOutcome::default()
-            }],
-            nothing_written: true,
+            rows: vec![row],
         }
+    }
+
+    /// Of a request with one row that was refused before its facility was looked at.
+    pub fn refused(problems: Vec<Problem>) -> Self {
+        Self::of(RowOutcome {
+            problems,
+            ..RowOutcome::default()
+        })
     }
 }
 
@@ -148,8 +150,8 @@ pub async fn write_steps(
             .refuse(transaction, draft.into_outcome(None, &[], nothing))
             .await;
     }
-    let change =
-        change::record(&transaction, writer, Permission::MilestoneWrite, operation).await?;
+    let organisation = draft.in_name_of(writer.actor);
+    let change = change::record(&transaction, writer, organisation, operation).await?;
     let amended = draft.amended();
     let ids = commit(writer, &transaction, change, &amended).await?;
     let outcome = draft.into_outcome(Some(change), &ids, false);
@@ -166,13 +168,33 @@ struct Working {
     order: usize,
 }
 
+/// What no two rows of a request may do to the same facility.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Record(Milestone),
+    Plan(Milestone),
+    Withdraw(Milestone),
+    Correct(EventId),
+}
+
+impl From<&Step> for Subject {
+    fn from(step: &Step) -> Self {
+        match step {
+            Step::Record { milestone, .. } => Self::Record(*milestone),
+            Step::Plan { milestone, .. } => Self::Plan(*milestone),
+            Step::Withdraw { milestone, .. } => Self::Withdraw(*milestone),
+            Step::Correct { event, .. } => Self::Correct(*event),
+        }
+    }
+}
+
 /// The request while its rows are checked one by one.
 struct Draft {
     today: NaiveDate,
     visible: Scope,
     recording: PerMilestone<Scope>,
     facilities: BTreeMap<FacilityId, Working>,
-    seen: HashMap<(FacilityId, Milestone, u8), usize>,
+    seen: HashMap<(FacilityId, Subject), usize>,
     rows: Vec<(RowOutcome, usize)>,
 }
 
@@ -243,27 +265,25 @@ impl Draft {
             return Err(not_found());
         }
         let step = row.step.as_ref().map_err(|wrong| vec![wrong.clone()])?;
-        let (milestone, sort) = match step {
-            Step::Record { milestone, .. } => (*milestone, 0_u8),
-            Step::Plan { milestone, .. } => (*milestone, 1),
-            Step::Withdraw { milestone, .. } => (*milestone, 2),
-            Step::Correct { event, .. } => match working.history.find(*event).map(|e| e.aspect) {
-                Some(Aspect::Milestone(milestone)) => (milestone, 3),
-                _ => return Err(vec![Problem::EventNotFound]),
-            },
-        };
+        let milestone = milestone_of(working, step).map_err(|problem| vec![problem])?;
         if !working.state.within(self.recording.of(milestone)) {
             return Err(vec![Problem::Forbidden]);
         }
         let mut problems = check_row(row, step, &working.state, self.today);
-        if let Some(&first) = self.seen.get(&(facility, milestone, sort)) {
+        let subject = (facility, Subject::from(step));
+        let first = *self.seen.entry(subject).or_insert(index);
+        if first != index {
             problems.push(Problem::DuplicateRow { first });
         }
-        self.seen
-            .entry((facility, milestone, sort))
-            .or_insert(index);
         match apply(working, step, row.note.as_ref()) {
-            Ok((history, after, events)) if problems.is_empty() => {
+            Ok((history, after, events)) => {
+                let may = |milestone| working.state.within(self.recording.of(milestone));
+                if !touched(&events).all(may) {
+                    problems.push(Problem::Forbidden);
+                }
+                if !problems.is_empty() {
+                    return Err(problems);
+                }
                 let made = events.len();
                 working.history = history;
                 working.after = after;
@@ -271,7 +291,6 @@ impl Draft {
                 working.order = working.order.min(index);
                 Ok(made)
             }
-            Ok(_) => Err(problems),
             Err(problem) => {
                 problems.push(problem);
                 Err(problems)
@@ -287,6 +306,22 @@ impl Draft {
         self.facilities
             .values()
             .all(|working| working.events.is_empty())
+    }
+
+    /// In whose name the request writes: somebody who may record each of its milestones of each facility.
+    fn in_name_of(&self, actor: &Actor) -> Option<OrganisationId> {
+        let written: Vec<(&LockedState, Milestone)> = self
+            .facilities
+            .values()
+            .flat_map(|one| touched(&one.events).map(|milestone| (&one.state, milestone)))
+            .collect();
+        actor.acting_over(
+            Permission::MilestoneWrite,
+            &written,
+            |grant, (state, milestone)| {
+                may_record(grant.kind, *milestone) && state.within(&grant.reach())
+            },
+        )
     }
 
     /// The facilities that change, in the order in which the request first names them.
@@ -331,21 +366,16 @@ impl Draft {
             .into_iter()
             .map(|(mut row, written)| {
                 let working = row.facility.and_then(|id| self.facilities.get(&id));
-                row.version = working.map(|working| {
-                    let changes = !nothing_written && !working.events.is_empty();
-                    working.state.version + i32::from(changes)
-                });
+                row.version = working
+                    .filter(|_| !nothing_written && row.problems.is_empty())
+                    .map(|working| working.state.version + 1);
                 if let Some(ids) = row.facility.and_then(|id| made.get_mut(&id)) {
                     row.events = ids.take(written).copied().collect();
                 }
                 row
             })
             .collect();
-        BulkOutcome {
-            change,
-            rows,
-            nothing_written,
-        }
+        BulkOutcome { change, rows }
     }
 }
 
@@ -370,13 +400,45 @@ fn check_row(row: &StepRow, step: &Step, state: &LockedState, today: NaiveDate) 
     if day.is_some_and(|day| day < EARLIEST) {
         problems.push(Problem::TooEarly { earliest: EARLIEST });
     }
-    let bad = |note: &String| {
+    problems.extend(check_note(row.note.as_deref()));
+    problems
+}
+
+/// Is a remark of a sensible length, without control characters?
+pub fn check_note(note: Option<&str>) -> Option<Problem> {
+    let bad = |note: &str| {
         note.chars().count() > MOST_NOTE || note.chars().any(|c| c.is_control() && c != '\n')
     };
-    if row.note.as_ref().is_some_and(bad) {
-        problems.push(Problem::BadText { most: MOST_NOTE });
+    note.is_some_and(bad)
+        .then_some(Problem::BadText { most: MOST_NOTE })
+}
+
+/// The milestone that a step is about, by which it is decided who may do it.
+fn milestone_of(working: &Working, step: &Step) -> Result<Milestone, Problem> {
+    match step {
+        Step::Record { milestone, .. }
+        | Step::Plan { milestone, .. }
+        | Step::Withdraw { milestone, .. } => Ok(*milestone),
+        Step::Correct { event, .. } => {
+            // Of events that are voided too: a row before may have done that.
+            let mut events = working.history.events().iter();
+            match events
+                .find(|one| one.id == Some(*event))
+                .map(|one| one.aspect)
+            {
+                Some(Aspect::Milestone(milestone)) => Ok(milestone),
+                _ => Err(Problem::EventNotFound),
+            }
+        }
     }
-    problems
+}
+
+/// The milestones that events are about, those among them that the caller only implied.
+fn touched(events: &[Event]) -> impl Iterator<Item = Milestone> {
+    events.iter().filter_map(|event| match event.aspect {
+        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(milestone),
+        _ => None,
+    })
 }
 
 /// The history after a step, what follows from it, and the events that the step makes.
@@ -397,7 +459,7 @@ fn apply(
             on,
             with_later,
         } => withdrawn(working, *milestone, *on, *with_later),
-        Step::Correct { event, on } => corrected(working, *event, *on)?,
+        Step::Correct { event, on } => correction(&working.history, *event, *on)?,
     };
     let events: Vec<Event> = events
         .into_iter()
@@ -461,12 +523,13 @@ fn withdrawn(
         .collect()
 }
 
-fn corrected(
-    working: &Working,
+/// The events that correct one that was a mistake: it is voided and, if it happened on another day, recorded again.
+pub fn correction(
+    history: &History,
     event: EventId,
     on: Option<NaiveDate>,
 ) -> Result<Vec<Event>, Problem> {
-    let wrong = working.history.find(event).ok_or(Problem::EventNotFound)?;
+    let wrong = history.find(event).ok_or(Problem::EventNotFound)?;
     if on == Some(wrong.effective_on) {
         return Err(Problem::NothingToDo);
     }

@@ -6,13 +6,15 @@ use chrono::TimeDelta;
 use kaitsu::{
     auth::{
         Actor, OrganisationKind as Kind, Origin, Role,
-        service::{ClaimRefusal, ExportRefusal, FacilityAccountClaim, FacilityClaimSecretsExport},
+        service::{
+            ClaimRefusal, ExportRefusal, FacilityAccountClaim, FacilityClaimSecretsExport, Repeated,
+        },
     },
     db::{Backend, FacilityId},
 };
 use rstest::rstest;
 
-use crate::support::accounts::{PASSWORD, World, anonymous, reasons};
+use crate::support::accounts::{PASSWORD, World, anonymous, from, reasons};
 
 const CODE: &str = "0110112489";
 
@@ -52,11 +54,18 @@ impl Letters {
     }
 
     async fn claim(&self, claim: &FacilityAccountClaim) -> Result<Actor, Vec<ClaimRefusal>> {
-        let origin = Origin::default();
+        self.claim_from(&Origin::default(), claim).await
+    }
+
+    async fn claim_from(
+        &self,
+        origin: &Origin,
+        claim: &FacilityAccountClaim,
+    ) -> Result<Actor, Vec<ClaimRefusal>> {
         let outcome = self
             .world
             .auth
-            .claim_facility_account(&anonymous(), &origin, claim)
+            .claim_facility_account(&anonymous(), origin, claim)
             .await;
         match outcome {
             Ok(claimed) => {
@@ -192,25 +201,84 @@ async fn wrong_secrets_unknown_codes_and_old_letters_get_one_answer(
 
 #[rstest]
 #[tokio::test]
-async fn a_letter_dies_of_five_wrong_guesses_and_the_code_is_closed_after_ten(
+async fn strangers_who_guess_are_kept_out_and_do_not_end_the_letter(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let letters = Letters::new(backend).await;
     let secret = letters.secret().await;
     let wrong = claim(CODE, "0000-0000-0000", "clinic@example.jp");
-    for _ in 0..5 {
-        letters.claim(&wrong).await.unwrap_err();
-    }
     let right = claim(CODE, &secret, "clinic@example.jp");
-    assert_eq!(
-        letters.claim(&right).await.unwrap_err(),
-        [ClaimRefusal::SecretInvalid]
-    );
-    for _ in 0..4 {
-        letters.claim(&wrong).await.unwrap_err();
+    for number in 0..9 {
+        let stranger = from(&format!("192.0.2.{number}"));
+        for _ in 0..10 {
+            let refused = letters.claim_from(&stranger, &wrong).await.unwrap_err();
+            assert_eq!(refused, [ClaimRefusal::SecretInvalid]);
+        }
+        let closed = letters.claim_from(&stranger, &right).await.unwrap_err();
+        assert!(matches!(closed[..], [ClaimRefusal::Throttled(_)]));
     }
-    let closed = letters.claim(&right).await.unwrap_err();
-    assert!(matches!(closed[..], [ClaimRefusal::Throttled(_)]));
+    let holder = from("198.51.100.1");
+    letters.claim_from(&holder, &right).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_letter_ends_after_more_wrong_guesses_than_the_limits_let_through(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let letters = Letters::new(backend).await;
+    let secret = letters.secret().await;
+    let guessed = |failures: i32| format!("UPDATE one_time_secret SET failures = {failures}");
+    let right = claim(CODE, &secret, "clinic@example.jp");
+    letters.world.database.run(&guessed(1_000)).await;
+    let refused = letters.claim(&right).await.unwrap_err();
+    assert_eq!(refused, [ClaimRefusal::SecretInvalid]);
+    letters.world.database.run(&guessed(999)).await;
+    letters.claim(&right).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_facility_that_is_wanted_twice_gets_no_dead_letter(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let letters = Letters::new(backend).await;
+    let twice = FacilityClaimSecretsExport {
+        facilities: vec![letters.facility, FacilityId(99), letters.facility],
+    };
+    let writer = letters.world.writer(&letters.staff);
+    let refused = letters
+        .world
+        .auth
+        .export_claim_secrets(&writer, &twice)
+        .await;
+    let wrong = [
+        ExportRefusal::FacilityNotFound(1),
+        ExportRefusal::FacilityRepeated(Repeated { position: 2 }),
+    ];
+    assert_eq!(reasons(refused), wrong);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_letter_says_where_it_goes(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let letters = Letters::new(backend).await;
+    let place = "UPDATE facility SET postal_code = '060-0001', address = '北海道札幌市中央区北一条西二丁目'";
+    letters.world.database.run(place).await;
+    let export = FacilityClaimSecretsExport {
+        facilities: vec![letters.facility],
+    };
+    let writer = letters.world.writer(&letters.staff);
+    let made = letters
+        .world
+        .auth
+        .export_claim_secrets(&writer, &export)
+        .await
+        .unwrap();
+    assert_eq!(made[0].postal_code, "060-0001");
+    assert_eq!(made[0].address, "北海道札幌市中央区北一条西二丁目");
 }
 
 #[rstest]

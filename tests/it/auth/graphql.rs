@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Request, Variables};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kaitsu::{
-    api::{ApiSchema, Caller, schema},
+    api::{ApiSchema, Caller, NodeId, node_id::NodeKind, schema},
     app::Services,
     auth::{Actor, Language, OrganisationKind as Kind, Origin, Role},
     db::Backend,
@@ -398,7 +398,7 @@ async fn an_account_comes_back_by_link_code_and_letter(
     assert_eq!(done["userErrors"], json!([]));
 
     api.world.facility(7, "0110112489").await;
-    let facility = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Facility, 7).encode();
+    let facility = NodeId::new(NodeKind::Facility, 7).encode();
     let input = json!({ "facilityIds": [facility] });
     let fields = "secrets { facilityId code name secret expiresAt }";
     let letters = api
@@ -415,4 +415,85 @@ async fn an_account_comes_back_by_link_code_and_letter(
     let own = api.query(&clinic, own).await;
     let organisation = &own["data"]["viewer"]["memberships"][0]["organisation"];
     assert_eq!(organisation["facilityId"], json!(facility));
+}
+
+#[rstest]
+#[tokio::test]
+async fn open_invitations_are_seen_and_revoked_by_administrators_only(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let api = Api::new(backend).await;
+    let admin = api
+        .world
+        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let editor = api
+        .world
+        .actor("editor@example.jp", Kind::Vendor, Role::Editor)
+        .await;
+    let ministry = api
+        .world
+        .actor("ministry@example.jp", Kind::Ministry, Role::Admin)
+        .await;
+    let organisation = NodeId::new(NodeKind::Organisation, admin.grants[0].organisation.0).encode();
+    for (email, role) in [
+        ("one@example.jp", "EDITOR"),
+        ("two@example.jp", "VIEWER"),
+        ("three@example.jp", "VIEWER"),
+    ] {
+        let input = json!({ "organisationId": organisation, "email": email, "role": role });
+        api.mutate(&admin, "memberInvite", "invitation { id }", input)
+            .await;
+    }
+    let joined = json!({ "secret": api.world.mailed_secret("three@example.jp").await,
+        "name": "三郎", "password": PASSWORD });
+    api.mutate(&anonymous(), "invitationAccept", SESSION, joined)
+        .await;
+    let list = format!(
+        "{{ organisation(id: \"{}\") {{ invitations(first: 10) {{ nodes {{
+            id email role expiresAt invitedBy {{ email }} organisation {{ name }} }} }} }} }}",
+        *organisation
+    );
+    let nodes = async |actor: &Actor| {
+        let seen = api.query(actor, &list).await;
+        seen["data"]["organisation"]["invitations"]["nodes"].clone()
+    };
+    let seen = nodes(&admin).await;
+    let id = seen[0]["id"].clone();
+    assert_eq!(
+        seen[0],
+        json!({ "id": id, "email": "one@example.jp", "role": "EDITOR",
+            "expiresAt": "2021-12-26T00:00:00+00:00", "invitedBy": { "email": "admin@example.jp" },
+            "organisation": { "name": "Vendor" } })
+    );
+    assert_eq!(seen.as_array().unwrap().len(), 2, "who joined is no guest");
+    let node = format!("{{ node(id: {id}) {{ id ... on Invitation {{ email }} }} }}");
+    for stranger in [&editor, &ministry] {
+        assert_eq!(nodes(stranger).await, json!([]));
+        assert_eq!(
+            api.query(stranger, &node).await["data"]["node"],
+            Value::Null
+        );
+        let input = json!({ "id": id });
+        let refused = api
+            .mutate(stranger, "memberInvitationRevoke", "", input)
+            .await;
+        assert_eq!(refused["userErrors"][0]["code"], "NOT_FOUND");
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", "id"]));
+    }
+    let found = api.query(&admin, &node).await;
+    assert_eq!(found["data"]["node"]["email"], "one@example.jp");
+    let fields = "invitation { email expiresAt }";
+    let revoked = api
+        .mutate(
+            &admin,
+            "memberInvitationRevoke",
+            fields,
+            json!({ "id": id }),
+        )
+        .await;
+    assert_eq!(revoked["invitation"]["email"], "one@example.jp");
+    let left = nodes(&admin).await;
+    assert_eq!(left[0]["email"], "two@example.jp");
+    assert_eq!(left.as_array().unwrap().len(), 1);
 }

@@ -6,14 +6,18 @@ use chrono::TimeDelta;
 use kaitsu::{
     auth::{
         OrganisationKind as Kind, Origin, Role,
-        service::{Acceptance, Failure, InvitationAccept, InviteRefusal},
+        input::{Field, Flaw},
+        service::{
+            Acceptance, Failure, InvitationAccept, InviteRefusal, MemberRemove, MemberUpdate,
+            OrganisationCreate, RevokeRefusal,
+        },
     },
     db::Backend,
 };
 use rstest::rstest;
 
 use super::member::{invite, own, with_new_account};
-use crate::support::accounts::{World, anonymous, reasons};
+use crate::support::accounts::{PASSWORD, World, anonymous, reasons};
 
 #[rstest]
 #[tokio::test]
@@ -223,7 +227,7 @@ async fn only_administrators_invite_and_only_into_their_own(
     for (actor, refusal) in [
         (&editor, InviteRefusal::Forbidden),
         (&chain, InviteRefusal::OrganisationNotFound),
-        (&anonymous(), InviteRefusal::OrganisationNotFound),
+        (&anonymous(), InviteRefusal::PersonNeeded),
         (&auditor, InviteRefusal::Forbidden),
         (&fund, InviteRefusal::Forbidden),
     ] {
@@ -261,4 +265,172 @@ async fn a_repeated_invitation_is_mailed_once_and_another_under_its_key_is_refus
         .await;
     assert!(matches!(outcome, Err(Failure::Fault(_))));
     assert_eq!(world.mails().await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_invitation_to_a_new_address_asks_for_the_name_that_is_missing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let admin = world
+        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let wish = invite(own(&admin), "hanako@example.jp", Role::Editor);
+    world
+        .auth
+        .invite_member(&world.writer(&admin), &wish)
+        .await
+        .unwrap();
+    let accept = InvitationAccept {
+        secret: world.mailed_secret("hanako@example.jp").await,
+        by: Acceptance::Password(PASSWORD.to_owned()),
+    };
+    let outcome = world
+        .auth
+        .accept_invitation(&anonymous(), &Origin::default(), &accept)
+        .await;
+    let missing = Flaw::Missing.at(Field::Name);
+    assert_eq!(reasons(outcome), [InviteRefusal::Input(missing)]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_organisation_mails_fifty_invitations_a_day(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let admin = world
+        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let invite = async |number: usize| {
+        let wish = invite(own(&admin), &format!("u{number}@example.jp"), Role::Viewer);
+        world.auth.invite_member(&world.writer(&admin), &wish).await
+    };
+    for number in 0..50 {
+        invite(number).await.unwrap();
+    }
+    world.pass(TimeDelta::hours(23));
+    let [InviteRefusal::Throttled(wait)] = reasons(invite(50).await)[..] else {
+        panic!("one too many was sent");
+    };
+    assert_eq!(wait.seconds, 60 * 60);
+    world.pass(TimeDelta::hours(1));
+    invite(50).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_administrator_who_was_removed_demoted_or_disabled_does_not_come_back_by_an_own_invitation(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values("removed", "demoted", "disabled")] how: &str,
+) {
+    let world = World::new(backend).await;
+    let keeper = world
+        .actor("keeper@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let leaver = world
+        .actor("leaver@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let (organisation, user) = (own(&keeper), leaver.user().unwrap());
+    for (actor, email) in [
+        (&leaver, "second-address@example.jp"),
+        (&keeper, "colleague@example.jp"),
+    ] {
+        let wish = invite(organisation, email, Role::Admin);
+        world
+            .auth
+            .invite_member(&world.writer(actor), &wish)
+            .await
+            .unwrap();
+    }
+    let writer = world.writer(&keeper);
+    match how {
+        "removed" => {
+            let remove = MemberRemove { organisation, user };
+            world.auth.remove_member(&writer, &remove).await.unwrap();
+        }
+        "demoted" => {
+            let update = MemberUpdate {
+                organisation,
+                user,
+                role: Role::Editor,
+            };
+            world
+                .auth
+                .change_member_role(&writer, &update)
+                .await
+                .unwrap();
+        }
+        _ => {
+            let disabled = world.auth.set_user_disabled("leaver@example.jp", true);
+            disabled.await.unwrap();
+        }
+    }
+    let accept = async |email: &str| {
+        let accept = with_new_account(&world.mailed_secret(email).await);
+        world
+            .auth
+            .accept_invitation(&anonymous(), &Origin::default(), &accept)
+            .await
+    };
+    let back = accept("second-address@example.jp").await;
+    assert_eq!(reasons(back), [InviteRefusal::SecretInvalid]);
+    accept("colleague@example.jp").await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_sent_an_invitation_from_outside_takes_it_back_and_a_stranger_does_not(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let fund = world
+        .actor("fund@example.jp", Kind::PaymentFund, Role::Admin)
+        .await;
+    let stranger = world
+        .actor("stranger@example.jp", Kind::Chain, Role::Admin)
+        .await;
+    let create = OrganisationCreate {
+        kind: Kind::Vendor,
+        name: "北海道医療システム".to_owned(),
+        name_kana: "ホッカイドウイリョウシステム".to_owned(),
+        bureau: None,
+    };
+    let made = world
+        .auth
+        .create_organisation(&world.writer(&fund), &create)
+        .await;
+    let wish = invite(made.unwrap().key, "mistyped@example.jp", Role::Admin);
+    let sent = world
+        .auth
+        .invite_member(&world.writer(&fund), &wish)
+        .await
+        .unwrap();
+    let secret = world.mailed_secret("mistyped@example.jp").await;
+    let refused = world
+        .auth
+        .revoke_invitation(&world.writer(&stranger), sent.id)
+        .await;
+    assert_eq!(reasons(refused), [RevokeRefusal::InvitationNotFound]);
+    world
+        .auth
+        .revoke_invitation(&world.dry(&fund), sent.id)
+        .await
+        .unwrap();
+    let keyed = world.keyed(&fund, "k", "revoke");
+    for _ in 0..2 {
+        let revoked = world.auth.revoke_invitation(&keyed, sent.id).await;
+        assert_eq!(revoked.unwrap().key, sent.id);
+    }
+    let outcome = world
+        .auth
+        .accept_invitation(&anonymous(), &Origin::default(), &with_new_account(&secret))
+        .await;
+    assert_eq!(reasons(outcome), [InviteRefusal::SecretInvalid]);
+    let again = world
+        .auth
+        .revoke_invitation(&world.writer(&fund), sent.id)
+        .await;
+    assert_eq!(reasons(again), [RevokeRefusal::InvitationNotFound]);
 }

@@ -10,7 +10,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::accounts::World;
+use crate::support::{TestDatabase, accounts::World, process};
 
 /// A world with one user, and everything that an attacker may know plus the real private key.
 struct Attack {
@@ -441,6 +441,60 @@ async fn keys_rotate_without_a_restart(
     world.pass(TimeDelta::minutes(6));
     assert_eq!(attack.outcome(&with_old_key).await, "UNAUTHENTICATED");
     assert_eq!(world.auth.purge_expired().await.unwrap().keys, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_leaked_key_is_replaced_at_once_and_in_every_process_within_a_minute(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let attack = Attack::new(backend).await;
+    let world = &attack.world;
+    let other = world.another_process().await;
+    world.auth.tokens().keys().rotate().await.unwrap();
+    for auth in [&*world.auth, &other] {
+        assert!(auth.authenticate(Some(&attack.genuine), None).await.is_ok());
+    }
+    let kid = world.auth.tokens().keys().replace().await.unwrap();
+    let fresh = world.another_process().await;
+    let refused = fresh.authenticate(Some(&attack.genuine), None).await;
+    assert!(matches!(refused, Err(AuthFailure::Invalid)), "at once");
+
+    world.pass(TimeDelta::minutes(1));
+    for auth in [&*world.auth, &other] {
+        let refused = auth.authenticate(Some(&attack.genuine), None).await;
+        assert!(matches!(refused, Err(AuthFailure::Invalid)));
+    }
+    let new = world.log_in("taro@example.jp").await.access_token;
+    assert_eq!(part(&new, 0)["kid"], kid);
+    assert!(other.authenticate(Some(&new), None).await.is_ok());
+    let published = other.tokens().keys().jwks();
+    assert_eq!(published["keys"].as_array().unwrap().len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_operator_rotates_keys_and_revokes_the_old_ones(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::new(backend).await;
+    let lasting = "SELECT COUNT(*) FROM signing_key WHERE verifies_until IS NULL";
+    let rotated = process::run(database.url(), &["token", "rotate-key"]);
+    assert!(rotated.status.success(), "{rotated:?}");
+    let keys = "SELECT COUNT(*) FROM signing_key";
+    assert_eq!(database.number(keys).await, 2);
+    assert_eq!(database.number(lasting).await, 1);
+
+    let replaced = process::run(database.url(), &["token", "rotate-key", "--revoke-old"]);
+    let kid = String::from_utf8(replaced.stdout).unwrap();
+    let newest = "SELECT kid FROM signing_key WHERE verifies_until IS NULL";
+    assert_eq!(database.text(newest).await, kid.trim());
+    assert_eq!(database.number(lasting).await, 1);
+    let ends = "SELECT COUNT(DISTINCT verifies_until) FROM signing_key";
+    assert_eq!(database.number(ends).await, 1, "all others end now");
+
+    let alone = process::run(database.url(), &["token"]);
+    assert_eq!(alone.status.code(), Some(2), "it needs an address");
 }
 
 #[rstest]

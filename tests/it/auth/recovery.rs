@@ -15,7 +15,7 @@ use kaitsu::{
 };
 use rstest::rstest;
 
-use crate::support::accounts::{PASSWORD, World, anonymous, credentials, reasons};
+use crate::support::accounts::{PASSWORD, World, anonymous, credentials, from, reasons};
 
 const TARO: &str = "taro@example.jp";
 const NEW: &str = "another-password-42";
@@ -124,7 +124,9 @@ async fn asking_for_a_link_tells_nobody_whether_there_is_an_account(
         .await
         .unwrap();
     let count = "SELECT (SELECT COUNT(*) FROM mail_outbox) + (SELECT COUNT(*) FROM one_time_secret)
-        + (SELECT COUNT(*) FROM change) + (SELECT COUNT(*) FROM login_throttle)";
+        + (SELECT COUNT(*) FROM login_throttle)";
+    let kept_for_ever = "SELECT COUNT(*) FROM change";
+    let changes = world.database.number(kept_for_ever).await;
     let mut writes = Vec::new();
     for email in [TARO, "nobody@example.jp", "gone@example.jp"] {
         let before = world.database.number(count).await;
@@ -137,6 +139,7 @@ async fn asking_for_a_link_tells_nobody_whether_there_is_an_account(
         writes.push(world.database.number(count).await - before);
     }
     assert_eq!(writes, [5, 5, 5], "the same work");
+    assert_eq!(world.database.number(kept_for_ever).await, changes);
     assert_eq!(world.mails().await.len(), 1);
 }
 
@@ -288,8 +291,10 @@ async fn a_code_from_staff_sets_a_password_and_says_who_issued_it_and_why(
     let origin = Origin::default();
     let issued = world
         .auth
-        .issue_account_code(&staff, &origin, &issue(TARO))
+        .issue_account_code(&world.writer(&staff), &issue(TARO))
         .await
+        .unwrap()
+        .fresh
         .unwrap();
     assert_eq!(issued.code.len(), 10);
     let reason = "SELECT reason FROM change WHERE operation = 'accountCodeIssue'";
@@ -319,7 +324,7 @@ async fn a_code_from_staff_sets_a_password_and_says_who_issued_it_and_why(
 
 #[rstest]
 #[tokio::test]
-async fn a_code_dies_of_five_wrong_guesses_of_age_and_of_its_successor(
+async fn a_code_outlives_a_few_wrong_guesses_and_dies_of_age_and_of_its_successor(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::new(backend).await;
@@ -337,23 +342,32 @@ async fn a_code_dies_of_five_wrong_guesses_of_age_and_of_its_successor(
     };
     let guessed = world
         .auth
-        .issue_account_code(&staff, &origin, &issue(TARO))
+        .issue_account_code(&world.writer(&staff), &issue(TARO))
         .await
+        .unwrap()
+        .fresh
         .unwrap();
     for _ in 0..5 {
         assert!(refused("0000000000").await);
     }
-    assert!(refused(&guessed.code).await, "dead");
-    world.pass(TimeDelta::minutes(15));
+    world
+        .auth
+        .reset_password(&anonymous(), &origin, &by_code(TARO, &guessed.code))
+        .await
+        .unwrap();
     let old = world
         .auth
-        .issue_account_code(&staff, &origin, &issue(TARO))
+        .issue_account_code(&world.writer(&staff), &issue(TARO))
         .await
+        .unwrap()
+        .fresh
         .unwrap();
     let new = world
         .auth
-        .issue_account_code(&staff, &origin, &issue(TARO))
+        .issue_account_code(&world.writer(&staff), &issue(TARO))
         .await
+        .unwrap()
+        .fresh
         .unwrap();
     assert!(refused(&old.code).await, "replaced");
     world.pass(TimeDelta::hours(2));
@@ -381,7 +395,6 @@ async fn helping_is_no_way_into_an_account_that_opens_more_than_its_own(
     world
         .user("auditor@example.jp", Kind::Auditor, Role::Viewer)
         .await;
-    let origin = Origin::default();
     for (actor, email, refusal) in [
         (&staff, "ministry@example.jp", CodeRefusal::Forbidden),
         (&admin, "ministry@example.jp", CodeRefusal::Forbidden),
@@ -393,13 +406,75 @@ async fn helping_is_no_way_into_an_account_that_opens_more_than_its_own(
     ] {
         let outcome = world
             .auth
-            .issue_account_code(actor, &origin, &issue(email))
+            .issue_account_code(&world.writer(actor), &issue(email))
             .await;
         assert_eq!(reasons(outcome), [refusal], "{email}");
     }
     world
         .auth
-        .issue_account_code(&admin, &origin, &issue("staff@example.jp"))
+        .issue_account_code(&world.writer(&admin), &issue("staff@example.jp"))
+        .await
+        .unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_repeated_request_issues_one_code_and_shows_it_once_and_a_dry_run_none(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    world.user(TARO, Kind::Vendor, Role::Editor).await;
+    let staff = world
+        .actor("staff@example.jp", Kind::PaymentFund, Role::Editor)
+        .await;
+    let dry = world
+        .auth
+        .issue_account_code(&world.dry(&staff), &issue(TARO))
+        .await
+        .unwrap();
+    assert!(dry.fresh.is_none());
+    let codes = "SELECT COUNT(*) FROM one_time_secret";
+    assert_eq!(world.database.number(codes).await, 0);
+
+    let keyed = world.keyed(&staff, "k", "issue");
+    let first = world.auth.issue_account_code(&keyed, &issue(TARO)).await;
+    let code = first.unwrap().fresh.unwrap().code;
+    let again = world.auth.issue_account_code(&keyed, &issue(TARO)).await;
+    assert!(again.unwrap().fresh.is_none());
+    assert_eq!(world.database.number(codes).await, 1);
+    assert_eq!(world.mails().await.len(), 1);
+    let kept = world.database.text("SELECT outcome FROM idempotency").await;
+    assert!(!kept.contains(&code), "{kept}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_owner_who_was_kept_out_comes_back_in_by_a_link(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    world.user(TARO, Kind::Vendor, Role::Editor).await;
+    let home = from("192.0.2.1");
+    let input = credentials(TARO, "forgotten-password");
+    for _ in 0..11 {
+        let refused = world.auth.log_in(&anonymous(), &home, &input).await;
+        assert_eq!(reasons(refused).len(), 1);
+    }
+    world
+        .auth
+        .request_password_reset(&anonymous(), &home, TARO)
+        .await
+        .unwrap();
+    let secret = world.mailed_secret(TARO).await;
+    world
+        .auth
+        .reset_password(&anonymous(), &home, &by_link(&secret))
+        .await
+        .unwrap();
+    let input = credentials(TARO, NEW);
+    world
+        .auth
+        .log_in(&anonymous(), &home, &input)
         .await
         .unwrap();
 }

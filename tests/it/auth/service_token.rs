@@ -4,13 +4,17 @@ use chrono::{TimeDelta, Utc};
 use kaitsu::{
     auth::{
         Actor, Identity, OrganisationKind as Kind, Permission, Role,
-        input::Flaw,
-        service::{NewServiceToken, ServiceTokenCreate, ServiceTokenRefusal},
+        input::{Field, Flaw},
+        service::{
+            InviteRefusal, NewServiceToken, OrganisationCreate, OrganisationRefusal,
+            ServiceTokenCreate, ServiceTokenRefusal,
+        },
     },
     db::Backend,
 };
 use rstest::rstest;
 
+use super::member::invite;
 use crate::support::accounts::{World, anonymous, reasons};
 
 fn wish(world: &World, admin: &Actor) -> ServiceTokenCreate {
@@ -225,4 +229,60 @@ async fn the_last_use_is_written_once_a_minute_and_not_by_the_request(
     world.authenticate(&secret).await;
     assert_eq!(world.auth.record_token_uses().await.unwrap(), 1);
     assert_eq!(last_use().await, Some(first + TimeDelta::minutes(1)));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_token_does_nothing_that_needs_a_person_though_it_was_made_for_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let ministry = world
+        .actor("ministry@example.jp", Kind::Ministry, Role::Admin)
+        .await;
+    let forbidden = [
+        Permission::MembersManage,
+        Permission::AccountsHelp,
+        Permission::OrganisationWrite,
+    ];
+    for permission in forbidden {
+        let bad = ServiceTokenCreate {
+            role: Role::Admin,
+            permissions: vec![Permission::FacilityRead, permission],
+            ..wish(&world, &ministry)
+        };
+        let writer = world.writer(&ministry);
+        let refused = world.auth.create_service_token(&writer, &bad).await;
+        let flaw = Flaw::OutOfRange.at(Field::Permissions);
+        assert_eq!(reasons(refused), [ServiceTokenRefusal::Input(flaw)]);
+    }
+
+    let secret = made(&world, &ministry).await.secret.unwrap();
+    let older = "UPDATE service_token SET role = 2, permissions =
+        'MEMBERS_MANAGE,ACCOUNTS_HELP,ORGANISATION_WRITE,DIRECTORY_READ'";
+    world.database.run(older).await;
+    let system = world.authenticate(&secret).await.actor;
+    assert!(system.may(Permission::DirectoryRead));
+    assert!(!forbidden.iter().any(|permission| system.may(*permission)));
+    let create = OrganisationCreate {
+        kind: Kind::Ministry,
+        name: "second ministry".to_owned(),
+        name_kana: "ダイニ".to_owned(),
+        bureau: None,
+    };
+    let made = world
+        .auth
+        .create_organisation(&world.writer(&system), &create)
+        .await;
+    assert_eq!(reasons(made), [OrganisationRefusal::Forbidden]);
+    let first = world
+        .auth
+        .create_organisation(&world.writer(&ministry), &create)
+        .await;
+    let invite = invite(first.unwrap().key, "first@example.jp", Role::Admin);
+    let invited = world
+        .auth
+        .invite_member(&world.writer(&system), &invite)
+        .await;
+    assert_eq!(reasons(invited), [InviteRefusal::PersonNeeded]);
 }

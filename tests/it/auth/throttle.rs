@@ -19,10 +19,12 @@ const TARO: &str = "taro@example.jp";
 fn limited() -> AuthSettings {
     AuthSettings {
         throttle: ThrottleLimits {
-            account_attempts: 4,
+            pair_attempts: 4,
+            account_attempts: 8,
             address_attempts: 6,
             window: TimeDelta::minutes(15),
             mails: 2,
+            ..ThrottleLimits::default()
         },
         ..settings()
     }
@@ -45,11 +47,54 @@ async fn two_processes(backend: Backend) -> (World, AuthService) {
 
 #[rstest]
 #[tokio::test]
-async fn an_account_is_closed_to_all_addresses_for_a_while(
+async fn an_account_is_closed_to_who_guesses_and_not_to_its_owner(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let (world, other) = two_processes(backend).await;
-    for number in 0..4 {
+    let stranger = from("192.0.2.1");
+    for number in 0..6 {
+        let refusal = try_in(&world.auth, TARO, "wrong", &stranger).await;
+        let is_closed = matches!(refusal, LogInRefusal::Throttled(_));
+        assert_eq!(is_closed, number >= 4, "{number}");
+    }
+    let input = credentials(TARO, PASSWORD);
+    let owner = from("198.51.100.1");
+    other.log_in(&anonymous(), &owner, &input).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_address_over_its_limit_costs_nobody_else_anything_and_adds_no_rows(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (world, other) = two_processes(backend).await;
+    let stranger = from("192.0.2.1");
+    for number in 0..6 {
+        let email = format!("user{number}@example.jp");
+        try_in(&world.auth, &email, "wrong", &stranger).await;
+    }
+    let rows = "SELECT COUNT(*) FROM login_throttle";
+    let before = world.database.number(rows).await;
+    for number in 0..20 {
+        let email = format!("other{number}@example.jp");
+        for email in [TARO, &email] {
+            let refusal = try_in(&world.auth, email, "wrong", &stranger).await;
+            assert!(matches!(refusal, LogInRefusal::Throttled(_)), "{refusal:?}");
+        }
+    }
+    assert_eq!(world.database.number(rows).await, before);
+    let input = credentials(TARO, PASSWORD);
+    let owner = from("198.51.100.1");
+    other.log_in(&anonymous(), &owner, &input).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_account_that_many_addresses_try_is_closed_to_all_for_a_while(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (world, other) = two_processes(backend).await;
+    for number in 0..8 {
         let auth = if number % 2 == 0 {
             &*world.auth
         } else {

@@ -12,7 +12,7 @@ use super::scene::Target;
 pub enum Aim {
     /// A facility.
     Facility,
-    /// An organisation of the caller's own kind, its members and tokens.
+    /// An organisation of the caller's own kind, its members, invitations and tokens.
     Organisation,
     /// Nothing that another could be told from.
     Nothing,
@@ -40,13 +40,7 @@ impl Ask {
 
 /// Logins and what a person does to the own account have none: they fail for other reasons here.
 fn knows_dry_runs(document: &str) -> bool {
-    let personal = [
-        "session",
-        "password",
-        "accountCode",
-        "invitationAccept",
-        "facilityAccount",
-    ];
+    let personal = ["session", "password", "invitationAccept", "facilityAccount"];
     !personal
         .iter()
         .any(|name| document.contains(&format!(" {name}")))
@@ -176,6 +170,9 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Organisation,
             json!({ "organisationId": target.organisation(kind), "email": "new@example.jp", "role": "VIEWER" }),
         ),
+        F::MemberInvitationRevoke => {
+            mutation(Aim::Organisation, json!({ "id": target.invitation(kind) }))
+        }
         F::InvitationAccept => mutation(
             Aim::Nothing,
             json!({ "secret": format!("made-up-{unique}") }),
@@ -231,6 +228,10 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         F::FacilityLink => mutation(
             Aim::Facility,
             json!({ "facility": facility, "kind": "VENDOR", "on": "2021-12-19" }),
+        ),
+        F::FacilityCorrect => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "eventId": target.link }),
         ),
         F::FacilityReferenceSet => mutation(
             Aim::Facility,

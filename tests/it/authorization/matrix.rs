@@ -179,7 +179,8 @@ fn document(everyone: &[Someone], matrix: &Matrix) -> String {
          Written by `scripts/snapshots` from what the API answers; a test calls every root field as every role on both\n\
          databases and compares. To change it, change `allows` in `src/auth/actor.rs` or `policy` in `src/api/policy.rs`.\n\n\
          ## Permissions\n\n\
-         The least role that has a permission; a membership reaches the facilities of its organisation only.\n\n",
+         The least role that has a permission; a membership reaches the facilities of its organisation only. A service\n\
+         token has MEMBERS_MANAGE, ACCOUNTS_HELP and ORGANISATION_WRITE never: they need a person.\n\n",
     );
     permissions(&mut text);
     text.push_str(

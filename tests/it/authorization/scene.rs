@@ -25,7 +25,10 @@ pub struct Target {
     pub name: &'static str,
     pub reference: &'static str,
     pub facility: String,
+    /// A milestone that it reached.
     pub event: String,
+    /// A link that it has.
+    pub link: String,
     /// The organisations around it, one of each kind.
     pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
@@ -41,6 +44,11 @@ impl Target {
     /// The global id of a member of it.
     pub fn user(&self, kind: Kind) -> String {
         id(NodeKind::User, self.organisations[&kind].colleague.0)
+    }
+
+    /// The global id of an open invitation to it.
+    pub fn invitation(&self, kind: Kind) -> String {
+        self.organisations[&kind].invitation.clone()
     }
 
     fn facility_row(&self) -> FacilityId {
@@ -60,6 +68,8 @@ pub struct Organisation {
     caller: UserId,
     /// Who is reached for.
     colleague: UserId,
+    /// The global id of an invitation that is open.
+    invitation: String,
 }
 
 /// Somebody who calls, and how the matrix names them.
@@ -87,6 +97,7 @@ impl Scene {
             reference,
             facility: String::new(),
             event: String::new(),
+            link: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
         };
@@ -123,8 +134,10 @@ impl Scene {
                 id: made.organisation.id,
                 caller: made.user.id,
                 colleague: colleague.user.id,
+                invitation: String::new(),
             };
             self.target(side).organisations.insert(kind, organisation);
+            self.invite(side, kind).await;
         }
         let target = self.target(side);
         let (code, name) = (target.code, target.name);
@@ -140,9 +153,12 @@ impl Scene {
             .write(&ministry, "facilityRegister", "facility { id }", json!({ "code": code, "kind": "MEDICAL_CLINIC", "name": name, "openedOn": "2020-04-01" }))
             .await;
         let facility = registered["facility"]["id"].as_str().unwrap().to_owned();
+        let mut linked = Value::Null;
         for (kind, organisation) in organisations {
             let link = json!({ "facility": { "id": facility }, "kind": kind, "organisationId": organisation, "on": "2020-04-01" });
-            self.write(&ministry, "facilityLink", "", link).await;
+            linked = self
+                .write(&ministry, "facilityLink", "eventIds", link)
+                .await;
         }
         let applied = json!({ "facility": { "id": facility }, "milestone": "READER_APPLIED", "on": "2021-06-01" });
         let recorded = self
@@ -157,6 +173,7 @@ impl Scene {
         let target = self.target(side);
         target.facility = facility;
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
+        target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);
         let organisations: Vec<OrganisationId> = target
@@ -170,6 +187,23 @@ impl Scene {
                 .run(&format!("INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ({organisation}, '{reference}', {row})"))
                 .await;
         }
+    }
+
+    /// Somebody else than the caller has invited somebody.
+    async fn invite(&mut self, side: &'static str, kind: Kind) {
+        let inviter = Actor {
+            identity: Identity::User(self.target(side).organisations[&kind].colleague),
+            ..self.someone(Some(kind), Role::Admin, side)
+        };
+        let organisation = self.target(side).organisation(kind);
+        let email = format!("invited-{kind:?}@{side}.example.jp");
+        let input = json!({ "organisationId": organisation, "email": email, "role": "VIEWER" });
+        let sent = self
+            .write(&inviter, "memberInvite", "invitation { id }", input)
+            .await;
+        let invitation = sent["invitation"]["id"].as_str().unwrap().to_owned();
+        let organisations = &mut self.target(side).organisations;
+        organisations.get_mut(&kind).unwrap().invitation = invitation;
     }
 
     pub async fn settle(&self) {
@@ -210,7 +244,8 @@ impl Scene {
         }
     }
 
-    /// Everyone of the inside, from nobody to the ministry's administrator, and two service tokens of the vendor.
+    /// Everyone of the inside, from nobody to the ministry's administrator, two service tokens of the vendor, and
+    /// one of the ministry with all that a token may be made for.
     pub fn everyone(&self) -> Vec<Someone> {
         let mut everyone = vec![Someone {
             kind: None,
@@ -231,11 +266,27 @@ impl Scene {
                 });
             }
         }
-        for (role, permissions) in [
-            ("token (FACILITY_READ)", vec![Permission::FacilityRead]),
+        let all = Permission::ALL
+            .into_iter()
+            .filter(|one| !one.needs_a_person());
+        for (kind, least, role, permissions) in [
             (
+                Kind::Vendor,
+                Role::Editor,
+                "token (FACILITY_READ)",
+                vec![Permission::FacilityRead],
+            ),
+            (
+                Kind::Vendor,
+                Role::Editor,
                 "token (FACILITY_READ and MILESTONE_WRITE)",
                 vec![Permission::FacilityRead, Permission::MilestoneWrite],
+            ),
+            (
+                Kind::Ministry,
+                Role::Admin,
+                "token of the MINISTRY (all that it may have)",
+                all.collect(),
             ),
         ] {
             let token = async_graphql::ID(self.inside.token.clone());
@@ -244,10 +295,10 @@ impl Scene {
                     NodeId::row_of(&token, NodeKind::ServiceToken).unwrap(),
                 ),
                 token_permissions: Some(permissions),
-                ..self.someone(Some(Kind::Vendor), Role::Editor, "inside")
+                ..self.someone(Some(kind), least, "inside")
             };
             everyone.push(Someone {
-                kind: Some(Kind::Vendor),
+                kind: Some(kind),
                 role,
                 actor,
             });

@@ -140,7 +140,7 @@ async fn a_change_that_began_first_and_commits_last_is_told_last() {
     let change = change::record(
         &transaction,
         &writer,
-        Permission::ContactWrite,
+        actor.acting_for(Permission::ContactWrite),
         "facilityUpdate",
     )
     .await

@@ -165,7 +165,7 @@ async fn copy_file() -> (String, Place) {
 
 async fn migrate(url: &str) {
     let database = Database::connect(&settings(url, 1)).await.unwrap();
-    Migrator::up(database.write(), None).await.unwrap();
+    Migrator::up(database.pool(), None).await.unwrap();
     // Closing the last connection folds SQLite's log into the file that will be copied.
     database.close().await.unwrap();
 }
