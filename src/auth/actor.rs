@@ -210,6 +210,9 @@ pub enum Language {
 }
 
 impl Language {
+    /// Both languages.
+    pub const ALL: [Self; 2] = [Self::Ja, Self::En];
+
     /// The code kept in the database.
     pub fn code(self) -> i16 {
         match self {
@@ -220,7 +223,7 @@ impl Language {
 
     /// The language of a stored code.
     pub fn from_code(code: i16) -> Option<Self> {
-        [Self::Ja, Self::En]
+        Self::ALL
             .into_iter()
             .find(|language| language.code() == code)
     }

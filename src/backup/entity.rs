@@ -13,9 +13,6 @@ use crate::{
     facility::text,
 };
 
-/// The table that has its one row from the beginning.
-pub const HORIZON: &str = "change_horizon";
-
 /// The query for all rows of a table, in the same order on both databases.
 pub fn all_rows(backend: Backend, definition: &Definition) -> Query {
     let order: Vec<String> = definition
@@ -144,16 +141,8 @@ pub async fn first_in_use(
     connection: &impl ConnectionTrait,
 ) -> Result<Option<&'static str>, DbErr> {
     for definition in ALL_TABLES.iter().filter(|definition| definition.backed_up) {
-        let name = definition.table.name;
-        let filter = match name {
-            HORIZON => " WHERE last_seq > 0",
-            _ => "",
-        };
-        let row = Query::new(format!("SELECT 1 FROM {name}{filter} LIMIT 1"))
-            .one(connection)
-            .await?;
-        if row.is_some() {
-            return Ok(Some(name));
+        if definition.is_in_use(connection).await? {
+            return Ok(Some(definition.table.name));
         }
     }
     Ok(None)

@@ -15,7 +15,7 @@ use crate::{
         Database, DbErr, Table, Values, deployment,
         load::Loader,
         migrations,
-        schema::{ALL_TABLES, Definition},
+        schema::{ALL_TABLES, Definition, HORIZON},
     },
 };
 
@@ -184,7 +184,7 @@ pub async fn restore(
     }
     let empty: Vec<&Table> = backed_up()
         .map(|definition| &definition.table)
-        .filter(|table| table.name != entity::HORIZON)
+        .filter(|table| table.name != HORIZON)
         .collect();
     // The loader locks the tables and looks once more whether they are empty.
     let mut loader = Loader::begin(database, &empty).await?;
@@ -255,12 +255,12 @@ async fn load(
     definition: &Definition,
     mut rows: Vec<Values>,
 ) -> Result<(), BackupError> {
-    if definition.table.name != entity::HORIZON {
+    if definition.table.name != HORIZON {
         return Ok(entity::load(loader, definition, rows).await?);
     }
     match (rows.pop(), rows.is_empty()) {
         (Some(row), true) => Ok(loader.replace(&definition.table, row).await?),
-        _ => Err(damaged(format!("{} has one row", entity::HORIZON))),
+        _ => Err(damaged(format!("{} has one row", HORIZON))),
     }
 }
 

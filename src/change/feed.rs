@@ -16,7 +16,7 @@ use super::entity::{self, Bounds};
 pub use super::entity::{Details, Entry, Epoch, EventsOfEntry, Position, events_of};
 use crate::{
     app::Clock,
-    auth::{Actor, Permission},
+    auth::{Actor, Permission, Scope},
     db::{Database, DbErr},
 };
 
@@ -127,6 +127,19 @@ pub async fn page(
         epoch: bounds.epoch,
         end,
         more,
+    })
+}
+
+/// The page that follows a place of all that ever happened, however old: for the operator, who keeps no cursor.
+pub async fn whole(database: &Database, after: Position, size: usize) -> Result<FeedPage, DbErr> {
+    let oldest = DateTime::UNIX_EPOCH;
+    let bounds = entity::bounds(database.read(), oldest, oldest).await?;
+    let walk = entity::walk(database.read(), &Scope::All, after, size, bounds.last).await?;
+    Ok(FeedPage {
+        entries: walk.entries,
+        epoch: bounds.epoch,
+        end: walk.reached,
+        more: walk.steps == size,
     })
 }
 

@@ -3,7 +3,8 @@
 use crate::{auth::Identity, db::UserId};
 
 /// Where a change came from. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "ChangeSource")]
 pub enum Source {
     /// A request to the API.

@@ -1,6 +1,6 @@
 //! `kaitsu backup`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Args;
 use kaitsu::backup::{self, Summary};
@@ -9,7 +9,7 @@ use super::{
     Outcome,
     configuration::{CLOCK, ConfigurationOptions},
     output::{Cell, Format, Table},
-    progress,
+    progress, tell, verify,
 };
 
 #[derive(Args)]
@@ -34,8 +34,15 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     let summary = backup::backup(&database, &CLOCK, &options.file, &|rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
     print(&summary, options.format)?;
+    let report = verify::confirm(&database).await?;
+    if !report.is_clean() {
+        let shown = options.file.display();
+        tell(&format!(
+            "{shown} is a true copy of a database that is not what its history says"
+        ));
+    }
     database.close().await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(verify::code(&report))
 }
 
 /// Prints the tables of a file with their rows.

@@ -1,13 +1,17 @@
 //! Where a command's settings come from: the flags that every command has, the environment and the file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use kaitsu::{
     app::{
         Clock, Config, StartError,
         config::{ConfigError, DEFAULT_FILE, Sources},
-        telemetry::{self, LogFormat, LogSettings},
+        telemetry::{self, LogFormat, LogSettings, TelemetryError},
     },
     db::{
         Database,
@@ -51,44 +55,59 @@ impl ConfigurationOptions {
         })
     }
 
-    /// Does the environment, the file or a flag say which database?
-    pub fn names_database(&self) -> bool {
-        let by_flag = self.set.iter().any(|(key, _)| key == "database.url");
-        let names = ["DATABASE_URL", "KAITSU_DATABASE__URL"];
-        by_flag
-            || self.config.is_some()
-            || environment()
-                .iter()
-                .any(|(name, _)| names.contains(&name.as_str()))
+    /// Opens the database for a command that needs it as it should be: up to date.
+    pub async fn open(&self) -> Opened {
+        up_to_date(self.connect().await?).await
     }
 
-    /// Opens the database for a command that needs it as it should be: up to date.
-    pub async fn open(
-        &self,
-    ) -> Result<(Config, Database), Box<dyn std::error::Error + Send + Sync>> {
-        let (config, database) = self.connect().await?;
-        let status = migrations::status(&database).await?;
-        if status.is_behind() {
-            let missing = status.in_state(State::Pending).map(ToOwned::to_owned);
-            return Err(StartError::Behind(missing.collect()).into());
-        }
-        Ok((config, database))
+    /// Like [`Self::open`], for statements that may take as long as they need.
+    pub async fn open_patiently(&self) -> Opened {
+        let mut config = self.load(Vec::new())?;
+        config.database.statement_timeout = PATIENCE;
+        config.database.lock_timeout = PATIENCE;
+        up_to_date(connect(config).await?).await
     }
 
     /// Opens the database whatever its schema.
-    pub async fn connect(
-        &self,
-    ) -> Result<(Config, Database), Box<dyn std::error::Error + Send + Sync>> {
-        let config = self.load(Vec::new())?;
-        telemetry::start_log(&LogSettings {
-            format: LogFormat::Text,
-            filter: "warn".to_owned(),
-        })?;
-        let database = Database::connect(&config.database)
-            .await
-            .map_err(StartError::from)?;
-        Ok((config, database))
+    pub async fn connect(&self) -> Opened {
+        connect(self.load(Vec::new())?).await
     }
+}
+
+type Opened = Result<(Config, Database), Box<dyn Error + Send + Sync>>;
+
+/// Longer than anything that a person waits for.
+const PATIENCE: Duration = Duration::from_secs(86_400);
+
+async fn connect(config: Config) -> Opened {
+    let quiet = LogSettings {
+        format: LogFormat::Text,
+        filter: "warn".to_owned(),
+    };
+    start_log(&config, &quiet)?;
+    let database = Database::connect(&config.database)
+        .await
+        .map_err(StartError::from)?;
+    Ok((config, database))
+}
+
+async fn up_to_date((config, database): (Config, Database)) -> Opened {
+    let status = migrations::status(&database).await?;
+    if status.is_behind() {
+        let missing = status.in_state(State::Pending).map(ToOwned::to_owned);
+        return Err(StartError::Behind(missing.collect()).into());
+    }
+    Ok((config, database))
+}
+
+/// Starts the log, and says in it which names in the environment look like settings and are none.
+pub fn start_log(config: &Config, settings: &LogSettings) -> Result<(), TelemetryError> {
+    telemetry::start_log(settings)?;
+    if !config.ignored.is_empty() {
+        let names = config.ignored.join(", ");
+        tracing::warn!("ignored, since settings are named KAITSU_SECTION__KEY: {names}");
+    }
+    Ok(())
 }
 
 /// The clock of the command line.

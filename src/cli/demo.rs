@@ -9,18 +9,18 @@ use std::{
 
 use clap::Args;
 use kaitsu::{
-    app::{self, Config, Services, accounts, telemetry},
+    app::{self, Config, Services, accounts},
     auth::{
         Language, OrganisationKind, Role,
         service::{NewMember, UserCreate},
     },
-    db::{Database, migrations},
+    db::{Database, migrations, schema},
     demo::{self, Scale},
 };
 
 use super::{
     Outcome,
-    configuration::{CLOCK, ConfigurationOptions},
+    configuration::{CLOCK, ConfigurationOptions, start_log},
     progress, tell,
 };
 
@@ -109,7 +109,7 @@ struct NotADemo;
 pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outcome {
     std::fs::create_dir_all(&options.dir)?;
     let config = configure(configuration, &options)?;
-    telemetry::start_log(&config.log)?;
+    start_log(&config, &config.log)?;
     let database = Database::connect(&config.database).await?;
     prepare(&database, options.scale).await?;
     let auth = accounts::open(&config, &Services::new(database.clone(), CLOCK)).await?;
@@ -130,13 +130,13 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo's own settings, under those that a person gave.
+/// The demo's own settings. Its database is in its folder, unless a person named another one.
 fn configure(
     configuration: &ConfigurationOptions,
     options: &Options,
 ) -> Result<Config, Box<dyn Error + Send + Sync>> {
     let flag = |flag: &str, key: &str, value: String| (flag.to_owned(), key.to_owned(), value);
-    let mut flags = vec![
+    let flags = vec![
         flag("--listen", "server.listen", options.listen.clone()),
         flag(
             "--dir",
@@ -144,37 +144,33 @@ fn configure(
             format!("file:{}", options.dir.join("mail").display()),
         ),
     ];
-    if !configuration.names_database() {
-        flags.push(flag("--dir", "database.url", sqlite_url(&options.dir)));
+    let config = configuration.load(flags.clone())?;
+    if config.is_given("database.url") {
+        return Ok(config);
     }
-    Ok(configuration.load(flags)?)
+    let own = flag("--dir", "database.url", sqlite_url(&options.dir));
+    Ok(configuration.load([flags, vec![own]].concat())?)
 }
 
 fn sqlite_url(dir: &Path) -> String {
     format!("sqlite:{}?mode=rwc", dir.join("kaitsu.db").display())
 }
 
-/// Migrates and loads an empty database; takes a demo as it is; refuses any other.
+/// Migrates and loads a database that nobody has used; takes a demo as it is, migrated; refuses any other before
+/// it touches it.
 async fn prepare(database: &Database, scale: Scale) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let fresh = migrations::status(database).await?.applied().is_empty();
-    if !fresh && demo::is_demo_if_migrated(database).await?.is_none() {
-        let usable =
-            migrations::status(database).await?.is_behind() || demo::is_empty(database).await?;
-        if !usable {
-            return Err(NotADemo.into());
-        }
+    let loaded = demo::is_demo(database).await?;
+    if loaded.is_none() && !schema::is_unused(database).await? {
+        return Err(NotADemo.into());
     }
     migrations::up(database, &CLOCK, None).await?;
-    if let Some(loaded) = demo::is_demo(database).await? {
+    if let Some(loaded) = loaded {
         if loaded != scale {
             tell(&format!(
                 "this demo was loaded at scale {loaded} and stays so; use another --dir for {scale}"
             ));
         }
         return Ok(());
-    }
-    if !demo::is_empty(database).await? {
-        return Err(NotADemo.into());
     }
     let bar = progress::bar("loading the nation", Some(1));
     demo::load(database, &CLOCK, scale, |done, all| {
@@ -207,7 +203,7 @@ async fn ensure_accounts(
         if !demo::has_account(database, email).await? {
             auth.create_user(&input)
                 .await
-                .map_err(|failure| super::user::explain(&failure))?;
+                .map_err(super::user::explain)?;
         }
         accounts.push((email, kind, organisation.name));
     }

@@ -72,19 +72,23 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     let (_, database) = configuration.open().await?;
     let known = change::resolve_known_at(&database, &CLOCK, options.known_at).await?;
     let as_of = options.as_of.unwrap_or_else(|| CLOCK.today());
-    let now = figures(&database, &options.by, as_of, known).await?;
-    let mut table = Table::new(headings(&options.by));
-    let names = names(&database, &now).await?;
-    print_rows(&mut table, &options.by, &as_of.to_string(), &now, &names);
-    if let Some(day) = options.compare_with {
-        let then = figures(&database, &options.by, day, known).await?;
-        print_rows(&mut table, &options.by, &day.to_string(), &then, &names);
+    let by = &options.by;
+    let now = figures(&database, by, as_of, known).await?;
+    let then = match options.compare_with {
+        Some(day) => Some((day, figures(&database, by, day, known).await?)),
+        None => None,
+    };
+    let names = names(&database, [Some(&now), then.as_ref().map(|(_, then)| then)]).await?;
+    let mut table = Table::new(headings(by));
+    print_rows(&mut table, by, &as_of.to_string(), &now, &names);
+    if let Some((day, then)) = then {
+        print_rows(&mut table, by, &day.to_string(), &then, &names);
         let mut difference = now;
         for (group, counts) in then {
             *difference.entry(group).or_default() -= counts;
         }
         let label = format!("{as_of} - {day}");
-        print_rows(&mut table, &options.by, &label, &difference, &names);
+        print_rows(&mut table, by, &label, &difference, &names);
     }
     table.print(options.format)?;
     Ok(ExitCode::SUCCESS)
@@ -119,9 +123,15 @@ fn headings(by: &[Dimension]) -> Vec<String> {
 
 type Names = HashMap<OrganisationId, String>;
 
-async fn names(database: &Database, answer: &Answer) -> Result<Names, kaitsu::db::DbErr> {
-    let ids: Vec<OrganisationId> = answer
-        .keys()
+/// The names of all that any of the answers counts: an organisation may have had facilities on one day only.
+async fn names(
+    database: &Database,
+    answers: [Option<&Answer>; 2],
+) -> Result<Names, kaitsu::db::DbErr> {
+    let ids: Vec<OrganisationId> = answers
+        .into_iter()
+        .flatten()
+        .flat_map(Answer::keys)
         .flat_map(|group| [group.vendor, group.chain])
         .filter_map(Option::flatten)
         .collect();

@@ -1,4 +1,4 @@
-//! Tables for people, and the same as CSV and JSON for programs.
+//! Tables for people, and the same as CSV and JSON for programs; rows for programs one by one, however many.
 
 use std::io::{self, Write};
 
@@ -14,6 +14,16 @@ pub enum Format {
     /// Comma-separated, with a line of headings
     Csv,
     /// An array of objects
+    Json,
+}
+
+/// How to write rows for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    /// Comma-separated, with a line of headings
+    #[default]
+    Csv,
+    /// An array of objects, each on a line
     Json,
 }
 
@@ -100,8 +110,8 @@ impl Table {
     pub fn write(&self, format: Format, to: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Table => self.write_for_people(to),
-            Format::Csv => self.write_csv(to),
-            Format::Json => self.write_json(to),
+            Format::Csv => self.write_rows(FileFormat::Csv, to),
+            Format::Json => self.write_rows(FileFormat::Json, to),
         }
     }
 
@@ -121,26 +131,65 @@ impl Table {
         writeln!(to, "{table}")
     }
 
-    fn write_csv(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(to);
-        writer.write_record(&self.columns)?;
+    fn write_rows(&self, format: FileFormat, to: &mut impl Write) -> io::Result<()> {
+        let mut rows = Rows::begin(format, self.columns.clone(), to)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(Cell::text))?;
+            rows.write(row)?;
         }
-        writer.flush()
+        rows.end()
+    }
+}
+
+/// Rows under headings that are written one by one and not kept.
+pub struct Rows<W: Write> {
+    columns: Vec<String>,
+    form: Form<W>,
+}
+
+enum Form<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Json { to: W, before: &'static str },
+}
+
+impl<W: Write> Rows<W> {
+    /// Writes the headings, if the format has any.
+    pub fn begin(format: FileFormat, columns: Vec<String>, to: W) -> io::Result<Self> {
+        let form = match format {
+            FileFormat::Csv => {
+                let mut writer = csv::Writer::from_writer(to);
+                writer.write_record(&columns)?;
+                Form::Csv(Box::new(writer))
+            }
+            FileFormat::Json => Form::Json { to, before: "[\n" },
+        };
+        Ok(Self { columns, form })
     }
 
-    fn write_json(&self, to: &mut impl Write) -> io::Result<()> {
-        let rows: Vec<serde_json::Map<String, serde_json::Value>> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let values = row.iter().map(Cell::json);
-                self.columns.iter().cloned().zip(values).collect()
-            })
-            .collect();
-        serde_json::to_writer_pretty(&mut *to, &rows)?;
-        writeln!(to)
+    /// Writes a row, one value for each column.
+    pub fn write(&mut self, cells: &[Cell]) -> io::Result<()> {
+        match &mut self.form {
+            Form::Csv(writer) => Ok(writer.write_record(cells.iter().map(Cell::text))?),
+            Form::Json { to, before } => {
+                let values = cells.iter().map(Cell::json);
+                let object: serde_json::Map<String, serde_json::Value> =
+                    self.columns.iter().cloned().zip(values).collect();
+                to.write_all(before.as_bytes())?;
+                *before = ",\n";
+                Ok(serde_json::to_writer(to, &object)?)
+            }
+        }
+    }
+
+    /// Writes what comes after the last row.
+    pub fn end(self) -> io::Result<()> {
+        match self.form {
+            Form::Csv(mut writer) => writer.flush(),
+            Form::Json { mut to, before } => {
+                let end = if before == ",\n" { "\n]\n" } else { "[]\n" };
+                to.write_all(end.as_bytes())?;
+                to.flush()
+            }
+        }
     }
 }
 
@@ -172,6 +221,15 @@ mod tests {
             rows[0],
             serde_json::json!({"kind": "PHARMACY", "all": 60_000, "note": null})
         );
+    }
+
+    #[test]
+    fn json_without_rows_is_an_empty_array() {
+        let mut bytes = Vec::new();
+        Table::new(["kind"])
+            .write(Format::Json, &mut bytes)
+            .unwrap();
+        assert_eq!(bytes, b"[]\n");
     }
 
     #[test]

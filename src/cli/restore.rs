@@ -44,5 +44,5 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     bar.finish_and_clear();
     print(&summary, options.format)?;
     tell("mail is held; `kaitsu restore --release` lets it go");
-    verify::recount(&database, options.format).await
+    Ok(verify::code(&verify::confirm(&database).await?))
 }

@@ -3,9 +3,12 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::Args;
-use kaitsu::app::{self, telemetry};
+use kaitsu::app;
 
-use super::{Outcome, configuration::ConfigurationOptions};
+use super::{
+    Outcome,
+    configuration::{ConfigurationOptions, start_log},
+};
 
 #[derive(Args)]
 pub struct Options {
@@ -26,7 +29,7 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
         writeln!(std::io::stdout(), "{}", config.effective())?;
         return Ok(ExitCode::SUCCESS);
     }
-    telemetry::start_log(&config.log)?;
+    start_log(&config, &config.log)?;
     app::serve(&config, |address| {
         // Scripts read the address from here; a closed pipe is no reason not to serve.
         let _unread = writeln!(std::io::stdout(), "listening on http://{address}");

@@ -45,7 +45,7 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
             let email = options.email.unwrap_or_default();
             let lifetime = TimeDelta::minutes(options.minutes.into());
             let issued = auth.issue_access_token(&email, lifetime).await;
-            let (token, _) = issued.map_err(|failure| super::user::explain(&failure))?;
+            let (token, _) = issued.map_err(super::user::explain)?;
             token
         }
     };

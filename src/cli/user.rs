@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
-
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use kaitsu::{
     app::{Services, accounts},
     auth::{
-        self, AuthService, OrganisationKind,
-        service::{Failure, NewMember, OperatorRefusal, UserCreate},
+        AuthService, Language, OrganisationKind, Role,
+        graphql::message,
+        service::{Failure, NewMember, OperatorRefusal, Problem, UserCreate},
     },
     facility::Bureau,
 };
@@ -36,19 +39,19 @@ enum Action {
         #[arg(long)]
         name: String,
         /// What kind of organisation the user belongs to
-        #[arg(long, value_enum)]
-        organisation_kind: Kind,
-        /// The name of the organisation; it is made if there is none
+        #[arg(long, value_name = "KIND", value_parser = one_of(&OrganisationKind::ALL))]
+        organisation_kind: OrganisationKind,
+        /// The name of the organisation; it is made if there is none, unless it is a facility's: that is claimed
         #[arg(long)]
         organisation: String,
-        /// Which regional bureau it is, from 0 (Hokkaido) to 7 (Kyushu)
-        #[arg(long, value_name = "N")]
-        bureau: Option<i16>,
-        /// The role in it
-        #[arg(long, value_enum, default_value_t = Role::Admin)]
+        /// Which regional bureau it is, from 0 (Hokkaido) to 7 (Kyushu); needed to make one
+        #[arg(long, value_name = "N", value_parser = bureau)]
+        bureau: Option<Bureau>,
+        /// The role in it: a viewer reads, an editor writes, an admin manages members too
+        #[arg(long, value_name = "ROLE", default_value = "admin", value_parser = one_of(&Role::ALL))]
         role: Role,
         /// The language of mails and messages
-        #[arg(long, value_enum, default_value_t = Language::Ja)]
+        #[arg(long, value_name = "LANGUAGE", default_value = "ja", value_parser = one_of(&Language::ALL))]
         language: Language,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
@@ -68,69 +71,47 @@ enum Action {
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Kind {
-    Vendor,
-    SupportContractor,
-    Ministry,
-    RegionalBureau,
-    PaymentFund,
-    Chain,
-    Facility,
-    Supplier,
-    Auditor,
+/// Reads one of our words as the command line spells it: `regional-bureau`.
+fn one_of<T: Copy + serde::Serialize + Send + Sync>(
+    all: &'static [T],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.iter().map(spelling)).try_map(move |given| {
+        let mut all = all.iter().copied();
+        all.find(|one| spelling(one) == given)
+            .ok_or("there is no such word")
+    })
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Role {
-    /// Edits, and manages members
-    Admin,
-    /// Edits
-    Editor,
-    /// Reads
-    Viewer,
+fn spelling(word: &impl serde::Serialize) -> String {
+    let word = serde_json::to_value(word).unwrap_or_default();
+    word.as_str()
+        .map(|word| word.to_lowercase().replace('_', "-"))
+        .unwrap_or_default()
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Language {
-    Ja,
-    En,
+fn bureau(text: &str) -> Result<Bureau, String> {
+    let found = text.parse().ok().and_then(Bureau::from_code);
+    found.ok_or_else(|| format!("a bureau is a number from 0 to {}", Bureau::ALL.len() - 1))
 }
 
-impl From<Kind> for OrganisationKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Vendor => Self::Vendor,
-            Kind::SupportContractor => Self::SupportContractor,
-            Kind::Ministry => Self::Ministry,
-            Kind::RegionalBureau => Self::RegionalBureau,
-            Kind::PaymentFund => Self::PaymentFund,
-            Kind::Chain => Self::Chain,
-            Kind::Facility => Self::Facility,
-            Kind::Supplier => Self::Supplier,
-            Kind::Auditor => Self::Auditor,
-        }
-    }
+/// What the operator reads of a refusal: each reason on a line.
+pub fn explain(failure: Failure<OperatorRefusal>) -> String {
+    let reasons = match failure {
+        Failure::Refused(reasons) => reasons,
+        Failure::Fault(fault) => return fault.to_string(),
+    };
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .map(|reason| sentence(&reason.into()))
+        .collect();
+    reasons.join("\n")
 }
 
-impl From<Role> for auth::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Admin => Self::Admin,
-            Role::Editor => Self::Editor,
-            Role::Viewer => Self::Viewer,
-        }
-    }
-}
-
-/// What the operator reads of a refusal.
-pub fn explain(failure: &Failure<OperatorRefusal>) -> String {
-    match failure {
-        Failure::Refused(reasons) => {
-            let reasons: Vec<String> = reasons.iter().map(|reason| format!("{reason:?}")).collect();
-            reasons.join(", ")
-        }
-        Failure::Fault(fault) => fault.to_string(),
+fn sentence(problem: &Problem) -> String {
+    let message = message(problem, Language::En);
+    match problem {
+        Problem::Input(error) => format!("{}: {message}", error.field.name()),
+        _ => message,
     }
 }
 
@@ -153,19 +134,16 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
                     email,
                     name,
                     organisation: NewMember::Named {
-                        kind: organisation_kind.into(),
+                        kind: organisation_kind,
                         name: organisation,
-                        bureau: bureau.and_then(Bureau::from_code),
+                        bureau,
                     },
-                    role: role.into(),
+                    role,
                     password: None,
-                    language: match language {
-                        Language::Ja => auth::Language::Ja,
-                        Language::En => auth::Language::En,
-                    },
+                    language,
                 })
                 .await
-                .map_err(|failure| explain(&failure))?;
+                .map_err(explain)?;
             let mut table = Table::new(["email", "organisation", "password"]);
             table.row(vec![
                 created.user.email.into(),
@@ -183,5 +161,5 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
 async fn disable(auth: &AuthService, email: &str, disabled: bool) -> Result<(), String> {
     auth.set_user_disabled(email, disabled)
         .await
-        .map_err(|failure| explain(&failure))
+        .map_err(explain)
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::Scale;
 use crate::{
     auth::{OrganisationKind, OrganisationName},
-    db::{Column, Database, DbErr, OrganisationId, Query, Row, Table, Values},
+    db::{Column, Database, DbErr, OrganisationId, Query, Row, Table, Values, schema},
     facility::Bureau,
 };
 
@@ -50,8 +50,12 @@ pub(super) fn organisation_values(
     ]
 }
 
-/// The scale of the demo that the database holds, if it holds one.
+/// The scale of the demo that the database holds, if it holds one. The schema may be behind, or not there at
+/// all.
 pub async fn is_demo(database: &Database) -> Result<Option<Scale>, DbErr> {
+    if !schema::has_table(database, DEPLOYMENT.name).await? {
+        return Ok(None);
+    }
     let row = Query::with("SELECT value FROM deployment WHERE key = $1", [DEMO.into()])
         .one(database.read())
         .await?;
@@ -62,22 +66,6 @@ pub async fn is_demo(database: &Database) -> Result<Option<Scale>, DbErr> {
             .map_err(|error| DbErr::Type(format!("the demo's scale: {error}")))
     })
     .transpose()
-}
-
-/// Has nobody used the database yet? Only such a one may become a demo.
-pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
-    let row = Query::new(
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM change) OR EXISTS (SELECT 1 FROM facility) \
-         OR EXISTS (SELECT 1 FROM organisation) OR EXISTS (SELECT 1 FROM user_account)",
-    )
-    .one(database.read())
-    .await?;
-    Ok(row.is_none())
-}
-
-/// Like [`is_demo`], of a database whose schema may lack the table that says so.
-pub async fn is_demo_if_migrated(database: &Database) -> Result<Option<Scale>, DbErr> {
-    Ok(is_demo(database).await.unwrap_or_default())
 }
 
 /// The organisation in whose name the demo's account of a kind acts: the one with the most facilities

@@ -49,7 +49,7 @@ pub(super) struct Organisations {
 /// Loads the demo nation at a scale. `progress` is told how many facilities of how many are written.
 ///
 /// # Errors
-/// The database isn't empty (see [`super::is_empty`]), or it failed. Nothing is left then.
+/// The database isn't empty (see [`schema::is_unused`](crate::db::schema::is_unused)), or it failed. Nothing is left then.
 pub async fn load(
     database: &Database,
     clock: &Clock,

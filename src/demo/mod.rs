@@ -31,7 +31,7 @@ use chrono::NaiveDate;
 use crate::facility::{FacilityKind, InstitutionCode, Prefecture};
 use crate::milestone::Milestone;
 
-pub use entity::{has_account, is_demo, is_demo_if_migrated, is_empty, organisation_for};
+pub use entity::{has_account, is_demo, organisation_for};
 pub use load::load;
 pub use scale::{Scale, ScaleError};
 

@@ -164,8 +164,8 @@ pub async fn histories(
     facilities: &[FacilityId],
 ) -> Result<BTreeMap<FacilityId, History>, DbErr> {
     let mut query = Query::new(
-        "SELECT facility_id, id, aspect, action, effective_on, value, voids_id FROM facility_event \
-         WHERE facility_id",
+        "SELECT facility_id, id, aspect, action, effective_on, value, voids_id, note \
+         FROM facility_event WHERE facility_id",
     );
     push_ids(&mut query, database, facilities);
     query.push(" ORDER BY facility_id, id");
@@ -173,10 +173,9 @@ pub async fn histories(
     for row in query.all(connection).await? {
         let mut row = Row::new(&row);
         let facility = row.take()?;
-        events
-            .entry(facility)
-            .or_default()
-            .push(read_event(&mut row)?);
+        let mut event = read_event(&mut row)?;
+        event.note = row.take()?;
+        events.entry(facility).or_default().push(event);
     }
     Ok(events
         .into_iter()

@@ -28,7 +28,7 @@ pub enum Problem {
         /// The earliest day accepted.
         earliest: NaiveDate,
     },
-    /// The same facility and milestone twice in one request.
+    /// The same facility and milestone twice in one request, with nothing between them that undoes the first.
     DuplicateRow {
         /// The index of the first.
         first: usize,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use sea_orm::Value;
 
 use super::{
@@ -10,10 +11,10 @@ use super::{
 };
 use crate::{
     db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId, Table, Values},
-    facility::{entity::FACILITY, text},
+    facility::{InstitutionCode, entity::FACILITY, text},
     figures::entity::{KNOWN_PERIOD, known_period_values},
     milestone::{
-        Action, Current, Event, Replay,
+        Action, Aspect, Current, Event, Replay,
         entity::{FACILITY_STATE, MILESTONE_PLAN, state_values},
     },
 };
@@ -59,6 +60,7 @@ impl Subject<'_> {
         if let Some(replay) = self.replay() {
             self.verify_state(&code, &replay);
             self.verify_periods(&replay);
+            self.verify_codes(&code, &replay);
         }
     }
 
@@ -119,6 +121,57 @@ impl Subject<'_> {
                 self.differs("facility_code", "", "1 present code", found.trim_end());
                 String::new()
             }
+        }
+    }
+
+    /// Each succession ended one code and began the next; the present one is of the facility's prefecture.
+    fn verify_codes(&mut self, present: &str, replay: &Replay) {
+        let events = self.stored.events.iter().flatten().map(|(_, event)| event);
+        let successions: Vec<(Option<i64>, NaiveDate)> = events
+            .filter(|event| event.aspect == Aspect::Code && event.action == Action::Set)
+            .map(|event| (event.value, event.effective_on))
+            .collect();
+        let mut ends = successions.iter().map(|(_, on)| Some(*on)).chain([None]);
+        let first_end = ends.next().flatten();
+        let mut rest = self.stored.codes.clone();
+        for ((number, _), end) in successions.iter().zip(ends) {
+            let place = rest
+                .iter()
+                .position(|(code, until)| number_of(code) == *number && *until == end);
+            match place {
+                Some(place) => drop(rest.remove(place)),
+                None => {
+                    let code = format!("{:010}", number.unwrap_or_default());
+                    self.differs("facility_code", &code, written_end(end), "none");
+                }
+            }
+        }
+        self.verify_first_code(&rest, first_end);
+        self.verify_prefecture(present, replay);
+    }
+
+    /// What is left is the code with which the facility began. Its history doesn't tell which that was.
+    fn verify_first_code(&mut self, rest: &[(String, Option<NaiveDate>)], end: Option<NaiveDate>) {
+        if matches!(rest, [(_, until)] if *until == end) {
+            return;
+        }
+        let found: Vec<String> = rest
+            .iter()
+            .map(|(code, until)| format!("{code} {}", written_end(*until)))
+            .collect();
+        let expected = format!("one first code, {}", written_end(end));
+        self.differs("facility_code", "", expected, found.join(", "));
+    }
+
+    fn verify_prefecture(&mut self, present: &str, replay: &Replay) {
+        let Some(derived) = replay.derived() else {
+            return;
+        };
+        let expected = derived.current.cell.prefecture;
+        let found = InstitutionCode::parse(present).map(InstitutionCode::prefecture);
+        if found != Ok(expected) {
+            let expected = format!("a code of {}", expected.name_en());
+            self.differs("facility_code", "code", expected, present);
         }
     }
 
@@ -235,6 +288,19 @@ impl Subject<'_> {
             }
         }
     }
+}
+
+/// A stored code as the history keeps it.
+fn number_of(code: &str) -> Option<i64> {
+    let number = InstitutionCode::parse(code).ok()?.number();
+    i64::try_from(number).ok()
+}
+
+fn written_end(until: Option<NaiveDate>) -> String {
+    until.map_or_else(
+        || "valid today".to_owned(),
+        |until| format!("valid until {until}"),
+    )
 }
 
 fn plan_rows(id: FacilityId, current: &Current) -> Vec<Values> {

@@ -391,37 +391,68 @@ fn described(backend: Backend, definition: &Definition) -> BTreeSet<(String, Str
         .collect()
 }
 
+/// A small demo.
+async fn demo(backend: Backend) -> TestDatabase {
+    let database = TestDatabase::new(backend).await;
+    let scale = "0.001".parse().unwrap();
+    kaitsu::demo::load(database.db(), &clock(), scale, |_, _| ())
+        .await
+        .unwrap();
+    database
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
 #[tokio::test]
 async fn the_command_line_writes_restores_and_releases() {
     let (original, copy) = (
-        TestDatabase::new(Backend::Sqlite).await,
+        demo(Backend::Sqlite).await,
         TestDatabase::new(Backend::Postgres).await,
     );
-    fill(&original).await;
+    let facilities = original.number("SELECT count(*) FROM facility").await;
     let archive = Archive::new();
     let path = archive.0.to_str().unwrap();
     let written = process::run(original.url(), &["backup", path, "--format", "csv"]);
-    assert!(
-        written.status.success(),
-        "{}",
-        String::from_utf8_lossy(&written.stderr)
-    );
-    assert!(
-        String::from_utf8(written.stdout)
-            .unwrap()
-            .contains("facility,3\n")
-    );
+    assert!(written.status.success());
+    let (tables, told) = (text(written.stdout), text(written.stderr));
+    assert!(tables.contains(&format!("facility,{facilities}\n")));
+    assert!(told.trim_end().ends_with("no difference"), "{told}");
     let again = process::run(original.url(), &["backup", path]);
-    assert!(String::from_utf8(again.stderr).unwrap().contains("--force"));
+    assert!(text(again.stderr).contains("--force"));
 
-    let restored = process::run(copy.url(), &["restore", path, "--format", "csv"]);
-    assert!(
-        String::from_utf8(restored.stdout)
-            .unwrap()
-            .contains("facility,3\n")
-    );
+    let restored = process::run(copy.url(), &["restore", path, "--format", "json"]);
+    assert!(restored.status.success());
+    let tables: serde_json::Value = serde_json::from_slice(&restored.stdout).unwrap();
+    let row = serde_json::json!({ "table": "facility", "rows": facilities });
+    assert!(tables.as_array().unwrap().contains(&row), "{tables}");
+    assert!(text(restored.stderr).trim_end().ends_with("no difference"));
     assert!(deployment::is_sending_held(copy.db().read()).await.unwrap());
     let released = process::run(copy.url(), &["restore", "--release"]);
     assert!(released.status.success());
     assert!(!deployment::is_sending_held(copy.db().read()).await.unwrap());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_backup_of_a_damaged_database_says_so_and_fails(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = demo(backend).await;
+    database
+        .run("UPDATE facility_state SET version = version + 1 WHERE facility_id = 7")
+        .await;
+    let archive = Archive::new();
+    let arguments = ["backup", archive.0.to_str().unwrap(), "--format", "json"];
+    let written = process::run(database.url(), &arguments);
+    assert_eq!(written.status.code(), Some(1));
+    let told = text(written.stderr);
+    assert!(
+        told.contains("facility_state: facility 7, version: expected"),
+        "{told}"
+    );
+    let tables: serde_json::Value = serde_json::from_slice(&written.stdout).unwrap();
+    assert!(tables.as_array().unwrap().len() > 10, "one document");
+    backup::check(&archive.0).unwrap();
 }

@@ -158,7 +158,6 @@ fn an_unknown_setting_is_told_with_the_one_that_was_meant() {
             "KAITSU_DATABASE__STATMENT_TIMEOUT",
             "database.statement_timeout",
         ),
-        ("KAITSU_GRAPHIQL", "server.graphiql"),
     ] {
         let message = told(&[(given, "1")]);
         assert!(
@@ -168,11 +167,41 @@ fn an_unknown_setting_is_told_with_the_one_that_was_meant() {
     }
     let message = told(&[("KAITSU_XYZZY__QUUX", "1")]);
     assert!(message.contains("there is no such setting"), "{message}");
-    let message = told(&[("KAITSU_SERVER", "1"), ("KAITSU_SERVER__WORKERS", "2")]);
+    let found = problems(&sources(None, &[], &[("graphiql", "true")]));
     assert!(
-        message.contains("server (environment variable KAITSU_SERVER): this is a section"),
+        found[0].message.contains("did you mean server.graphiql?"),
+        "{}",
+        found[0]
+    );
+    let found = problems(&sources(
+        None,
+        &[],
+        &[("server", "1"), ("server.workers", "2")],
+    ));
+    let message = found[0].to_string();
+    assert!(
+        message.contains("server (flag --set): this is a section"),
         "{message}"
     );
+}
+
+#[test]
+fn names_that_others_put_into_the_environment_are_ignored() {
+    let config = Config::load(&sources(
+        None,
+        &[
+            ("KAITSU_PORT", "tcp://10.0.0.7:8080"),
+            ("KAITSU_SERVICE_HOST", "10.0.0.7"),
+            ("KAITSU_ENVIRONMENT", "development"),
+            ("KAITSU_SERVER__WORKERS", "2"),
+            ("KAITSU_TEST_POSTGRES_URL", "postgres://test"),
+        ],
+        &[],
+    ))
+    .unwrap();
+    assert_eq!(config.ignored, ["KAITSU_PORT", "KAITSU_SERVICE_HOST"]);
+    assert_eq!(config.server.workers, 2);
+    assert!(config.is_given("environment") && !config.is_given("database.url"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use kaitsu::{
     db::{
         Backend, FacilityId, Query, Row,
         load::{Loader, Searchable},
+        schema,
     },
     demo::{self, National, Scale},
     facility::{
@@ -165,12 +166,12 @@ async fn a_database_in_use_is_never_made_a_demo(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let database = TestDatabase::new(backend).await;
-    assert!(demo::is_empty(database.db()).await.unwrap());
+    assert!(schema::is_unused(database.db()).await.unwrap());
     assert_eq!(demo::is_demo(database.db()).await.unwrap(), None);
     let (clock, scale) = (clock(), "0.001".parse().unwrap());
     let load = || demo::load(database.db(), &clock, scale, |_, _| ());
     load().await.unwrap();
-    assert!(!demo::is_empty(database.db()).await.unwrap());
+    assert!(!schema::is_unused(database.db()).await.unwrap());
     assert_eq!(
         demo::is_demo(database.db())
             .await
@@ -442,6 +443,31 @@ const DAMAGES: &[Damage] = &[
         "facility_id = 111",
         "UPDATE facility_code SET valid_until = '2021-01-01'",
         ("facility_code", "facility 111"),
+    ),
+    damage(
+        "facility_code",
+        "code = '0000000000'",
+        "INSERT INTO facility_code VALUES ('0000000000', 117, '2021-01-01')",
+        ("facility_code", "facility 117"),
+    ),
+    damage(
+        "facility_event",
+        "facility_id = 118 AND aspect = 51",
+        "INSERT INTO facility_event (facility_id, change_id, aspect, action, effective_on, value) \
+         VALUES (118, 1, 51, 2, '2021-01-01', 110112489)",
+        ("facility_code", "facility 118, 0110112489"),
+    ),
+    damage(
+        "facility_code",
+        "facility_id = 115",
+        "UPDATE facility_code SET code = '0000000000'",
+        ("facility_code", "facility 115, code"),
+    ),
+    damage(
+        "facility_event",
+        "facility_id = 116 AND aspect = 23",
+        "UPDATE facility_event SET value = 1 + value % 47",
+        ("facility_code", "facility 116, code"),
     ),
     damage(
         "facility",

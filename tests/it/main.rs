@@ -12,6 +12,7 @@ mod auth;
 mod authorization;
 mod background;
 mod backup;
+mod command_line;
 mod config;
 mod contract;
 mod demo;

@@ -118,6 +118,9 @@ pub struct Config {
     pub log: LogSettings,
     /// What is forgotten when.
     pub retention: RetentionConfig,
+    /// Names in the environment that begin like ours and are no settings: Kubernetes makes some for a service
+    /// that is called kaitsu.
+    pub ignored: Vec<String>,
     effective: Vec<Effective>,
 }
 
@@ -153,6 +156,7 @@ impl Config {
         reader.refuse_unknown();
         if reader.problems.is_empty() {
             Ok(Self {
+                ignored: reader.ignored,
                 effective: reader.effective,
                 ..config
             })
@@ -188,6 +192,7 @@ impl Config {
             mail: read_mail(reader),
             log: read_log(reader),
             retention: read_retention(reader),
+            ignored: Vec::new(),
             effective: Vec::new(),
             environment,
             public_url,
@@ -223,6 +228,12 @@ impl Config {
                 "must not be longer than database.statement_timeout",
             );
         }
+    }
+
+    /// Was this setting given, or is it the default?
+    pub fn is_given(&self, key: &str) -> bool {
+        let mut given = self.effective.iter();
+        given.any(|setting| setting.key == key && setting.source != reader::DEFAULT)
     }
 
     /// The configuration in force as TOML, each setting with where it was set, without secrets.

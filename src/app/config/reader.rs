@@ -82,6 +82,8 @@ pub struct Reader {
     pub effective: Vec<Effective>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Names in the environment that begin like ours and are no settings.
+    pub ignored: Vec<String>,
 }
 
 impl Reader {
@@ -100,9 +102,8 @@ impl Reader {
                 given.extend(flattened(&Figment::from(file)));
             }
         }
-        let single = from_environment(&sources.environment)
-            .into_iter()
-            .chain(from_flags(&sources.flags));
+        let (environment, ignored) = from_environment(&sources.environment);
+        let single = environment.into_iter().chain(from_flags(&sources.flags));
         for setting in single {
             given.extend(flattened(&Figment::from(setting)));
         }
@@ -111,6 +112,7 @@ impl Reader {
             known: BTreeSet::new(),
             effective: Vec::new(),
             problems,
+            ignored,
         }
     }
 
@@ -238,29 +240,44 @@ fn place_and_reason(error: &str) -> String {
     }
 }
 
-/// `KAITSU_SECTION__KEY`, and the two names by which a database is commonly given.
-fn from_environment(environment: &[(String, String)]) -> Vec<Given> {
-    let mut given: Vec<Given> = Vec::new();
+/// What the environment gives, and the names in it that begin like ours and are no settings.
+fn from_environment(environment: &[(String, String)]) -> (Vec<Given>, Vec<String>) {
+    let (mut given, mut ignored) = (Vec::new(), Vec::new());
     for (name, value) in environment {
-        let key = match name.as_str() {
-            "DATABASE_URL" => "database.url".to_owned(),
-            "DATABASE_READ_URL" => "database.read_url".to_owned(),
-            _ => match name.strip_prefix("KAITSU_") {
-                Some(rest) if !rest.starts_with("TEST_") => {
-                    rest.to_ascii_lowercase().replace("__", ".")
-                }
-                _ => continue,
-            },
-        };
-        given.push(Given {
-            source: format!("environment variable {name}"),
-            key,
-            value: value.clone(),
-        });
+        match key_of(name) {
+            Some(key) => given.push(Given {
+                source: format!("environment variable {name}"),
+                key,
+                value: value.clone(),
+            }),
+            None if name.starts_with("KAITSU_") && !is_for_tests(name) => {
+                ignored.push(name.clone());
+            }
+            None => {}
+        }
     }
     // What is named after us goes before what other programs read, too.
     given.sort_by(|one, other| one.source.cmp(&other.source));
-    given
+    (given, ignored)
+}
+
+/// `KAITSU_SECTION__KEY`, the one setting without a section, and the two names by which a database is commonly
+/// given. Others may begin like ours: for a service called kaitsu Kubernetes sets `KAITSU_PORT` and more.
+fn key_of(name: &str) -> Option<String> {
+    match name {
+        "DATABASE_URL" => Some("database.url".to_owned()),
+        "DATABASE_READ_URL" => Some("database.read_url".to_owned()),
+        "KAITSU_ENVIRONMENT" => Some("environment".to_owned()),
+        _ if is_for_tests(name) => None,
+        _ => name
+            .strip_prefix("KAITSU_")
+            .filter(|rest| rest.contains("__"))
+            .map(|rest| rest.to_ascii_lowercase().replace("__", ".")),
+    }
+}
+
+fn is_for_tests(name: &str) -> bool {
+    name.starts_with("KAITSU_TEST_")
 }
 
 fn from_flags(flags: &[(String, String, String)]) -> Vec<Given> {

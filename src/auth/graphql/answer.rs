@@ -94,12 +94,18 @@ pub(super) fn row_of(id: &ID, kind: NodeKind) -> ApiResult<i64> {
         .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is not a global id of the right type"))
 }
 
-fn user_error(problem: Problem, language: Language) -> UserError {
-    let (code, ja, en) = sentence(&problem);
-    let message = match language {
+/// What a person reads of a problem.
+pub fn message(problem: &Problem, language: Language) -> String {
+    let (_, ja, en) = sentence(problem);
+    match language {
         Language::Ja => ja,
         Language::En => en,
-    };
+    }
+}
+
+fn user_error(problem: Problem, language: Language) -> UserError {
+    let (code, _, _) = sentence(&problem);
+    let message = message(&problem, language);
     UserError {
         code,
         path: path(&problem),

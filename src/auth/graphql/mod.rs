@@ -17,6 +17,7 @@ mod types;
 
 use async_graphql::MergedObject;
 
+pub use answer::message;
 pub use names::OrganisationNames;
 pub use query::{
     AuthQuery, invitations_by_id, organisations_by_id, service_tokens_by_id, users_by_id,

@@ -6,6 +6,7 @@ use sea_orm::DatabaseTransaction;
 
 use super::{
     Audit, AuthService, Busy, Failure, Origin,
+    organisation::check_kind,
     problem::{Flaws, refusals},
     record_change,
 };
@@ -17,7 +18,7 @@ use crate::{
             members, secrets,
             sessions::{self, Ending},
         },
-        input::{EmailAddress, Field, InputError, Name},
+        input::{EmailAddress, Field, Flaw, InputError, Name},
         password::NewPassword,
         secret,
     },
@@ -156,7 +157,14 @@ impl AuthService {
         };
         let name = name.as_str();
         if let Some(found) = accounts::organisation_by_name(transaction, kind, name).await? {
-            return Ok(found);
+            return match bureau.is_none() || bureau == found.bureau {
+                true => Ok(found),
+                false => Err(Failure::refused(Flaw::OutOfRange.at(Field::Bureau))),
+            };
+        }
+        check_kind(&mut flaws, kind, bureau);
+        if !flaws.is_empty() {
+            return Err(flaws.refuse());
         }
         let new = OrganisationNew {
             kind,

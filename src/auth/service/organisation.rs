@@ -62,14 +62,7 @@ impl AuthService {
         let mut flaws = Flaws::default();
         let name = flaws.keep(Field::Name, Name::parse(&input.name));
         let name_kana = flaws.keep(Field::NameKana, Name::parse(&input.name_kana));
-        if input.kind == OrganisationKind::Facility {
-            flaws.add(Field::Kind, Flaw::OutOfRange);
-        }
-        match (input.kind == OrganisationKind::RegionalBureau, input.bureau) {
-            (true, None) => flaws.add(Field::Bureau, Flaw::Missing),
-            (false, Some(_)) => flaws.add(Field::Bureau, Flaw::OutOfRange),
-            _ => {}
-        }
+        check_kind(&mut flaws, input.kind, input.bureau);
         let (Some(name), Some(name_kana), true) = (name, name_kana, flaws.is_empty()) else {
             return Err(flaws.refuse());
         };
@@ -88,5 +81,18 @@ impl AuthService {
             .about(format!("organisation {}", organisation.id));
         record_write(transaction, writer, audit).await?;
         Ok(Written::new(organisation.id, organisation))
+    }
+}
+
+/// A facility's own account is claimed by its letter, and a bureau's organisation reaches that bureau's
+/// prefectures: without saying which it would reach nothing.
+pub(super) fn check_kind(flaws: &mut Flaws, kind: OrganisationKind, bureau: Option<Bureau>) {
+    if kind == OrganisationKind::Facility {
+        flaws.add(Field::Kind, Flaw::OutOfRange);
+    }
+    match (kind == OrganisationKind::RegionalBureau, bureau) {
+        (true, None) => flaws.add(Field::Bureau, Flaw::Missing),
+        (false, Some(_)) => flaws.add(Field::Bureau, Flaw::OutOfRange),
+        _ => {}
     }
 }

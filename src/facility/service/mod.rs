@@ -7,4 +7,4 @@ mod register;
 
 pub use amend::{Amendment, ContactsPatch, amend};
 pub use reference::set_reference;
-pub use register::{Registration, register};
+pub use register::{Registration, Standing, register, register_as};

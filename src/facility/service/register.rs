@@ -4,8 +4,9 @@ use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::Permission,
+    auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
+    db::{DatabaseTransaction, DbErr, OrganisationId},
     facility::{
         FacilityKind, InstitutionCode,
         entity::{self, Contacts},
@@ -36,13 +37,35 @@ pub struct Registration {
     pub opened_on: NaiveDate,
 }
 
+/// What is known beside that of a facility that is not new. Its vendor and its chain are its own from the day on
+/// which it opened, or from [`EARLIEST`] if it opened before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The day from which it no longer counts.
+    pub closed_on: Option<NaiveDate>,
+    /// The vendor it engages.
+    pub vendor: Option<OrganisationId>,
+    /// The chain it belongs to.
+    pub chain: Option<OrganisationId>,
+}
+
 /// Registers a facility. The prefecture is that of its code.
 pub async fn register(
     writer: &Writer<'_>,
     registration: &Registration,
 ) -> Result<BulkOutcome, WriteError> {
+    register_as(writer, registration, &Standing::default()).await
+}
+
+/// Registers a facility as it stands, in one change.
+pub async fn register_as(
+    writer: &Writer<'_>,
+    registration: &Registration,
+    standing: &Standing,
+) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
     let (code, mut problems) = check(writer, registration);
+    problems.extend(check_standing(&transaction, registration, standing).await?);
     if let Some(code) = code
         && entity::code_is_taken(&transaction, code).await?
     {
@@ -72,7 +95,8 @@ pub async fn register(
         "facilityRegister",
     )
     .await?;
-    let events = first_events(registration, code);
+    let mut events = first_events(registration, code);
+    events.extend(events_of(registration.opened_on, standing));
     let after = match History::new(events.clone()).derive() {
         Ok(after) => after,
         Err(broken) => {
@@ -119,6 +143,44 @@ fn first_events(registration: &Registration, code: InstitutionCode) -> Vec<Event
     .into_iter()
     .chain(public)
     .collect()
+}
+
+fn events_of(opened_on: NaiveDate, standing: &Standing) -> Vec<Event> {
+    let links = [
+        (Aspect::Vendor, standing.vendor),
+        (Aspect::Chain, standing.chain),
+    ];
+    let linked = links.into_iter().filter_map(|(aspect, organisation)| {
+        let id = organisation?.0;
+        Some(Event::set(aspect, opened_on.max(EARLIEST), Some(id)))
+    });
+    let closed = standing.closed_on;
+    linked
+        .chain(closed.map(|on| Event::set(Aspect::Closed, on, None)))
+        .collect()
+}
+
+async fn check_standing(
+    transaction: &DatabaseTransaction,
+    registration: &Registration,
+    standing: &Standing,
+) -> Result<Vec<Problem>, DbErr> {
+    let opened_on = registration.opened_on;
+    let mut problems = Vec::new();
+    if standing.closed_on.is_some_and(|on| on < opened_on) {
+        problems.push(Problem::BeforeOpening { opened_on });
+    }
+    for (kind, organisation) in [
+        (OrganisationKind::Vendor, standing.vendor),
+        (OrganisationKind::Chain, standing.chain),
+    ] {
+        if let Some(id) = organisation
+            && !entity::organisation_is(transaction, id, kind).await?
+        {
+            problems.push(Problem::UnknownOrganisation);
+        }
+    }
+    Ok(problems)
 }
 
 fn check(

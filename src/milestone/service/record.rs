@@ -188,6 +188,17 @@ impl From<&Step> for Subject {
     }
 }
 
+impl Subject {
+    /// What may be done once more after this: a milestone is recorded again after it was withdrawn.
+    fn undone(self) -> Option<Self> {
+        match self {
+            Self::Record(milestone) => Some(Self::Withdraw(milestone)),
+            Self::Withdraw(milestone) => Some(Self::Record(milestone)),
+            Self::Plan(_) | Self::Correct(_) => None,
+        }
+    }
+}
+
 /// The request while its rows are checked one by one.
 struct Draft {
     today: NaiveDate,
@@ -270,8 +281,8 @@ impl Draft {
             return Err(vec![Problem::Forbidden]);
         }
         let mut problems = check_row(row, step, &working.state, self.today);
-        let subject = (facility, Subject::from(step));
-        let first = *self.seen.entry(subject).or_insert(index);
+        let subject = Subject::from(step);
+        let first = *self.seen.entry((facility, subject)).or_insert(index);
         if first != index {
             problems.push(Problem::DuplicateRow { first });
         }
@@ -289,6 +300,9 @@ impl Draft {
                 working.after = after;
                 working.events.extend(events);
                 working.order = working.order.min(index);
+                if let Some(undone) = subject.undone() {
+                    self.seen.remove(&(facility, undone));
+                }
                 Ok(made)
             }
             Err(problem) => {

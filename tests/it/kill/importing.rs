@@ -17,7 +17,7 @@ use rstest::rstest;
 use super::{
     deployment::{Deployment, succeed},
     serving::kills,
-    writers::MILESTONES,
+    writers::milestones,
 };
 use crate::support::process::{PATIENCE, Process};
 
@@ -37,7 +37,7 @@ impl Spreadsheet {
         let mut text = "code,milestone,on,note\n".to_owned();
         let rows = codes
             .iter()
-            .flat_map(|code| MILESTONES.map(|milestone| (code, milestone)));
+            .flat_map(|code| milestones().map(|milestone| (code, milestone)));
         let mut lines = 0;
         for (number, (code, milestone)) in rows.enumerate() {
             text.push_str(&format!("{code},{milestone},2022-01-05,line {number}\n"));

@@ -9,26 +9,24 @@ use std::{
 };
 
 use chrono::{Days, NaiveDate};
-use kaitsu::api::{NodeId, node_id::NodeKind};
+use kaitsu::{
+    api::{NodeId, node_id::NodeKind},
+    milestone::Milestone,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::deployment::{Answer, Deployment};
 
-/// In an order in which they can be reached.
-pub const MILESTONES: [&str; 10] = [
-    "READER_APPLIED",
-    "VENDOR_ORDERED",
-    "USE_APPLIED",
-    "CERTIFICATE_ISSUED",
-    "READER_DELIVERED",
-    "PC_PROCURED",
-    "ROUTER_PROCURED",
-    "INSTALLED",
-    "READY",
-    "LIVE",
-];
+/// All milestones, in an order in which they can be reached.
+pub fn milestones() -> [String; Milestone::ALL.len()] {
+    Milestone::ALL.map(|milestone| {
+        let word = serde_json::to_value(milestone).unwrap();
+        word.as_str().unwrap().to_owned()
+    })
+}
+
 /// The demo's histories end before this day.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2022, 1, 1).unwrap();
 const RECORD: &str = "mutation ($input: MilestoneRecordInput!) {
@@ -55,7 +53,7 @@ pub struct Write {
 pub enum Manner {
     /// Record, correct, withdraw; one by one.
     Singly,
-    /// Ten milestones of every facility at once, then all of them taken back.
+    /// All milestones of every facility at once, then all of them taken back.
     InBulk,
 }
 
@@ -141,14 +139,14 @@ impl Writer {
             json!({ "facility": { "code": code }, "milestone": milestone, "action": action, "on": on,
                     "note": key })
         };
-        let mut milestones = MILESTONES;
+        let mut milestones = milestones();
         if !records {
             milestones.reverse();
         }
         let mut rows: Vec<Value> = self
             .facilities
             .iter()
-            .flat_map(|code| milestones.map(|milestone| row(code, milestone)))
+            .flat_map(|code| milestones.each_ref().map(|milestone| row(code, milestone)))
             .collect();
         let events = rows.len();
         let policy = if records {

@@ -50,6 +50,15 @@ pub fn run(database_url: &str, arguments: &[&str]) -> Output {
     output
 }
 
+/// Runs a command to its end in an environment that holds nothing but this.
+pub fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let (mut command, folder) = command("", arguments);
+    let environment = environment.iter().copied();
+    let output = command.env_clear().envs(environment).output().unwrap();
+    std::fs::remove_dir_all(folder).ok();
+    output
+}
+
 impl Process {
     /// Starts a command and waits for the line by which it says that it is ready.
     pub fn start(database_url: &str, arguments: &[&str]) -> Self {
