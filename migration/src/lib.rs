@@ -26,7 +26,7 @@ impl MigratorTrait for Migrator {
 }
 
 /// What each database calls our types.
-const TYPES: [(&str, &str, &str); 9] = [
+const TYPES: [(&str, &str, &str); 10] = [
     // word, SQLite, PostgreSQL
     (
         "{id}",
@@ -40,6 +40,11 @@ const TYPES: [(&str, &str, &str); 9] = [
     ("{date}", "TEXT", "DATE"),
     ("{instant}", "TEXT", "TIMESTAMPTZ"),
     ("{bytes}", "BLOB", "BYTEA"),
+    (
+        "{random}",
+        "TEXT NOT NULL DEFAULT (hex(randomblob(8)))",
+        "TEXT NOT NULL DEFAULT gen_random_uuid()",
+    ),
     ("{strict}", "STRICT", ""),
 ];
 

@@ -34,12 +34,14 @@ const UP: &[&str] = &[
     "CREATE UNIQUE INDEX change_seq ON change (seq)",
     "CREATE INDEX change_unsettled ON change (id) WHERE seq IS NULL",
     "CREATE INDEX change_settled_at ON change (settled_at)",
-    // One row: how far changes are numbered, and folded into totals.
+    // One row: how far changes are numbered, and folded into totals. Whoever writes the row anew, as a restore does,
+    // begins another epoch, in which numbers and the places they name mean something else.
     "CREATE TABLE change_horizon (
         id {code} PRIMARY KEY,
         last_seq {big} NOT NULL,
         settled_until {instant} NOT NULL,
-        folded_seq {big} NOT NULL
+        folded_seq {big} NOT NULL,
+        epoch {random}
     ) {strict}",
     "INSERT INTO change_horizon (id, last_seq, settled_until, folded_seq)
      VALUES (1, 0, '1970-01-01 00:00:00+00:00', 0)",
@@ -127,6 +129,9 @@ const UP: &[&str] = &[
     "CREATE UNIQUE INDEX facility_state_code ON facility_state (code)",
     "CREATE INDEX facility_state_place ON facility_state (prefecture, kind, code)",
     "CREATE INDEX facility_state_vendor ON facility_state (vendor_id, code)",
+    // The worklist of a vendor, the longest quiet first: the expression is that of the order, word for word.
+    "CREATE INDEX facility_state_quiet ON facility_state (vendor_id, (COALESCE(last_milestone_on, '0001-01-01')), code)
+     WHERE vendor_id <> 0",
     "CREATE INDEX facility_state_chain ON facility_state (chain_id, code) WHERE chain_id <> 0",
     "CREATE INDEX facility_state_contractor ON facility_state (contractor_id, code) WHERE contractor_id <> 0",
     "CREATE INDEX facility_state_stage ON facility_state (stage, code)",

@@ -10,6 +10,7 @@ use crate::{
     auth::{Actor, ActorRefresh},
     change::{IdempotencyKey, Source, Writer},
     db::DbErr,
+    milestone::Problem,
 };
 
 /// Who is asking, and in which request.
@@ -21,6 +22,11 @@ pub struct Caller {
     pub request_id: String,
 }
 
+/// Longest idempotency key, in characters.
+const MOST_KEY: usize = 200;
+/// Longest reason, in characters.
+const MOST_REASON: usize = 1_000;
+
 /// What every write takes beside its own input, in which these fields are written out (`#[graphql(flatten)]`).
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct WriteOptions {
@@ -31,6 +37,27 @@ pub struct WriteOptions {
     pub dry_run: bool,
     /// Why, kept with the change.
     pub reason: Option<String>,
+}
+
+impl WriteOptions {
+    /// All that is wrong with them.
+    fn problems(&self) -> Vec<Problem> {
+        let bad_key = |key: &String| {
+            !(1..=MOST_KEY).contains(&key.chars().count()) || key.chars().any(char::is_control)
+        };
+        let bad_reason = |reason: &String| {
+            reason.chars().count() > MOST_REASON
+                || reason.chars().any(|c| c.is_control() && c != '\n')
+        };
+        let mut problems = Vec::new();
+        if self.idempotency_key.as_ref().is_some_and(bad_key) {
+            problems.push(Problem::BadIdempotencyKey { most: MOST_KEY });
+        }
+        if self.reason.as_ref().is_some_and(bad_reason) {
+            problems.push(Problem::BadReason { most: MOST_REASON });
+        }
+        problems
+    }
 }
 
 /// The services of the process.
@@ -61,27 +88,16 @@ pub fn writer<'a>(
 ) -> ApiResult<Writer<'a>> {
     let services = services(context)?;
     let caller = caller(context)?;
-    let key = match &options.idempotency_key {
-        None => None,
-        Some(key) if (1..=200).contains(&key.len()) && !key.chars().any(char::is_control) => Some(
-            IdempotencyKey::new(&caller.actor.identity, key, operation, request)
-                .map_err(|_| missing())?,
-        ),
-        Some(_) => {
-            return Err(ApiError::bad_input(
-                "BAD_IDEMPOTENCY_KEY",
-                "an idempotency key has 1 to 200 characters",
-            ));
-        }
-    };
-    if options.reason.as_ref().is_some_and(|reason| {
-        reason.chars().count() > 1_000 || reason.chars().any(|c| c.is_control() && c != '\n')
-    }) {
-        return Err(ApiError::bad_input(
-            "BAD_REASON",
-            "a reason has at most 1,000 characters, and no control characters",
-        ));
+    let problems = options.problems();
+    if !problems.is_empty() {
+        return Err(ApiError::Refused(problems));
     }
+    let key = options
+        .idempotency_key
+        .as_ref()
+        .map(|key| IdempotencyKey::new(&caller.actor.identity, key, operation, request))
+        .transpose()
+        .map_err(|_| missing())?;
     Ok(Writer {
         database: &services.database,
         clock: &services.clock,

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Error, ErrorExtensions};
+use async_graphql::{Error, ErrorExtensions, resolver_utils::enum_value};
 
+use super::UserError;
 use crate::{
+    auth::Language,
     change::{KnownAtError, WriteError, feed::FeedError},
-    db::DbErr,
+    db::{DbErr, is_transient},
+    milestone::Problem,
 };
 
 /// What resolvers answer with.
@@ -24,6 +27,9 @@ pub enum ApiError {
         /// A sentence for people.
         message: String,
     },
+    /// A write that was refused for what its request says beside the thing to be written, such as its
+    /// idempotency key. Payloads tell it as user errors.
+    Refused(Vec<Problem>),
     /// Ours: logged where it is shown as INTERNAL.
     Internal(Arc<DbErr>),
 }
@@ -57,10 +63,7 @@ impl From<DbErr> for ApiError {
 impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::KeyReused => Self::bad_input(
-                "IDEMPOTENCY_KEY_REUSED",
-                "this idempotency key was used for a request with other content",
-            ),
+            WriteError::KeyReused => Self::Refused(vec![Problem::KeyReused]),
             WriteError::Database(error) => error.into(),
         }
     }
@@ -100,7 +103,8 @@ impl From<ApiError> for Error {
             ApiError::Shown { code, message } => {
                 Self::new(message).extend_with(|_, extensions| extensions.set("code", code))
             }
-            ApiError::Internal(cause) if is_unavailable(&cause) => {
+            ApiError::Refused(problems) => refused(&problems),
+            ApiError::Internal(cause) if is_transient(&cause) => {
                 tracing::warn!(%cause, "the database is unavailable");
                 Self::new("the database is unavailable, try again").extend_with(|_, extensions| {
                     extensions.set("code", "UNAVAILABLE");
@@ -112,29 +116,16 @@ impl From<ApiError> for Error {
     }
 }
 
-/// Did the database fail us for now, so that the same request may succeed later?
-fn is_unavailable(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(inner) | DbErr::Query(inner) => {
-            let text = inner.to_string();
-            // Class 57P: the server is stopping or starting; the others are sqlx's broken connections.
-            [
-                "57P0",
-                "terminating connection",
-                "shutting down",
-                "starting up",
-            ]
-            .iter()
-            .any(|sign| text.contains(sign))
-                || text.contains("Broken pipe")
-                || text.contains("Connection re")
-                || text.contains("error communicating")
-                || text.contains("unexpected end of file")
-                // SQLite has no room, or can't write or read its files.
-                || text.contains("database or disk is full")
-                || text.contains("disk I/O error")
+/// A refusal where no payload tells it.
+fn refused(problems: &[Problem]) -> Error {
+    let told: Vec<UserError> = problems
+        .iter()
+        .map(|problem| UserError::of(problem, Vec::new(), Language::En))
+        .collect();
+    let messages: Vec<&str> = told.iter().map(|error| error.message.as_str()).collect();
+    Error::new(messages.join(" ")).extend_with(|_, extensions| {
+        if let Some(first) = told.first() {
+            extensions.set("code", enum_value(first.code));
         }
-        _ => false,
-    }
+    })
 }

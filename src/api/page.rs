@@ -10,6 +10,14 @@ use super::{ApiError, ApiResult};
 /// Most rows on a page.
 pub const MOST: i32 = 100;
 
+/// Between the parts of a cursor.
+const SEPARATOR: char = '\u{1f}';
+
+/// A cursor of something else, or of nothing.
+pub fn bad_cursor() -> ApiError {
+    ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list")
+}
+
 /// The arguments of a connection as the caller gave them.
 #[derive(Clone, Debug, Default)]
 pub struct PageArguments {
@@ -46,21 +54,26 @@ impl Fingerprint {
     }
 
     /// A cursor that holds these parts.
-    pub fn cursor(&self, parts: &[&str]) -> String {
+    pub fn cursor(&self, parts: &[impl AsRef<str>]) -> String {
         let mut text = self.0.clone();
         for part in parts {
-            text.push('\u{1f}');
-            text.push_str(part);
+            text.push(SEPARATOR);
+            text.push_str(part.as_ref());
         }
         BASE64_URL_SAFE_NO_PAD.encode(text)
     }
 
-    /// The parts of a cursor; `None` if it is not from this list.
+    /// The parts of a cursor; `None` if it is not from this list. Nothing that we put into one has control
+    /// characters, and PostgreSQL takes no text with a NUL.
     pub fn parts(&self, cursor: &str) -> Option<Vec<String>> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let text = String::from_utf8(bytes).ok()?;
-        let mut parts = text.split('\u{1f}');
-        (parts.next() == Some(&self.0)).then(|| parts.map(str::to_owned).collect())
+        let mut parts = text.split(SEPARATOR);
+        let is_ours = parts.next() == Some(&self.0)
+            && parts
+                .clone()
+                .all(|part| !part.chars().any(char::is_control));
+        is_ours.then(|| parts.map(str::to_owned).collect())
     }
 }
 
@@ -94,9 +107,7 @@ impl PageArguments {
             })?;
         let from = match cursor {
             None => None,
-            Some(cursor) => Some(list.parts(cursor).ok_or_else(|| {
-                ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list")
-            })?),
+            Some(cursor) => Some(list.parts(cursor).ok_or_else(bad_cursor)?),
         };
         Ok(Page {
             from,

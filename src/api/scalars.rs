@@ -14,13 +14,9 @@ impl ScalarType for Date {
         let Value::String(text) = &value else {
             return Err(InputValueError::expected_type(value));
         };
-        // Exactly ten characters: chrono also reads 2021-1-2, which a reader of 20211-2-3 would regret.
-        if text.len() != 10 {
-            return Err(InputValueError::custom("a date is written YYYY-MM-DD"));
-        }
-        text.parse()
+        read(text)
             .map(Self)
-            .map_err(|_| InputValueError::custom("a date is written YYYY-MM-DD"))
+            .ok_or_else(|| InputValueError::custom("a date is written YYYY-MM-DD"))
     }
 
     fn to_value(&self) -> Value {
@@ -31,5 +27,37 @@ impl ScalarType for Date {
 impl From<NaiveDate> for Date {
     fn from(day: NaiveDate) -> Self {
         Self(day)
+    }
+}
+
+/// Digits and hyphens in their places: chrono also reads 2021-1-2, +12345-1-2 and -001-01-01.
+fn read(text: &str) -> Option<NaiveDate> {
+    let in_place = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    (text.len() == 10 && text.bytes().enumerate().all(in_place))
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_has_its_digits_in_their_places() {
+        assert_eq!(read("2021-12-19"), NaiveDate::from_ymd_opt(2021, 12, 19));
+        for text in [
+            "2021-1-2",
+            "+12345-1-2",
+            "-001-01-01",
+            "2021-02-30",
+            "2021/12/19",
+            "２０２１-1",
+            "",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -121,8 +121,13 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
         Problem::CodeDoesNotFit | Problem::KindDoesNotFit => Code::CodeDoesNotFit,
         Problem::BeforeLastCode { .. } => Code::DateOutOfOrder,
-        Problem::Incomplete => Code::Missing,
         Problem::UnknownOrganisation => Code::UnknownOrganisation,
-        Problem::BadText { .. } => Code::InvalidText,
+        Problem::BadText { .. } | Problem::BadIdempotencyKey { .. } | Problem::BadReason { .. } => {
+            Code::InvalidText
+        }
+        Problem::MissingMilestone
+        | Problem::MissingDate
+        | Problem::MissingEvent
+        | Problem::Incomplete => Code::Missing,
     }
 }

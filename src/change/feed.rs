@@ -13,7 +13,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entity::{self, Bounds};
-pub use super::entity::{Details, Entry, EventsOfEntry, Position, events_of};
+pub use super::entity::{Details, Entry, Epoch, EventsOfEntry, Position, events_of};
 use crate::{
     app::Clock,
     auth::{Actor, Permission, Scope},
@@ -41,23 +41,32 @@ pub enum FeedError {
     /// What follows is older than the feed promises.
     #[error("the changes after this cursor are too old")]
     CursorExpired,
-    /// It lies beyond the last change: the database was restored to an earlier state.
-    #[error("the cursor lies beyond the last change")]
+    /// It is of another epoch, or lies beyond the last change: the database was restored to an earlier state.
+    #[error("the cursor is not of this feed")]
     CursorUnknown,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
+/// A position, and in which epoch: all that a reader has to remember.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The position.
+    pub position: Position,
+}
+
 /// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At the oldest change that the feed still holds.
     Oldest,
     /// After everything that is settled by now.
     Now,
     /// After a place.
-    After(Position),
+    After(Place),
 }
 
 /// A page of the feed.
@@ -65,6 +74,8 @@ pub enum Start {
 pub struct FeedPage {
     /// In order.
     pub entries: Vec<Entry>,
+    /// In which epoch.
+    pub epoch: Epoch,
     /// Where the next page begins; it may lie beyond the last entry.
     pub end: Position,
     /// Was the end of the feed not reached yet?
@@ -72,13 +83,12 @@ pub struct FeedPage {
 }
 
 /// The place at which a reader begins, if the feed still reaches back to it.
-pub async fn begin(
-    database: &Database,
-    clock: &Clock,
-    start: Start,
-) -> Result<Position, FeedError> {
+pub async fn begin(database: &Database, clock: &Clock, start: Start) -> Result<Place, FeedError> {
     let bounds = bounds(database, clock.now()).await?;
-    place(bounds, start)
+    Ok(Place {
+        position: position(&bounds, &start)?,
+        epoch: bounds.epoch,
+    })
 }
 
 /// The page of the feed that follows a place: at most `size` entries that the actor may know of.
@@ -91,7 +101,7 @@ pub async fn page(
 ) -> Result<FeedPage, FeedError> {
     let scope = actor.scope(Permission::FacilityRead);
     let bounds = bounds(database, clock.now()).await?;
-    let mut reached = place(bounds, start)?;
+    let mut reached = position(&bounds, &start)?;
     let mut entries: Vec<Entry> = Vec::new();
     let mut left = if scope.is_empty() { 0 } else { MOST_STEPS };
     let mut stride = size.saturating_mul(STEPS_FOR_EACH);
@@ -112,17 +122,22 @@ pub async fn page(
         Some(last) if entries.len() == size => last.position,
         last => blurred(reached).max(last.map_or(Position::after_change(0), |last| last.position)),
     };
-    Ok(FeedPage { entries, end, more })
+    Ok(FeedPage {
+        entries,
+        epoch: bounds.epoch,
+        end,
+        more,
+    })
 }
 
 /// The page that follows a place of all that ever happened, however old: for the operator, who keeps no cursor.
 pub async fn whole(database: &Database, after: Position, size: usize) -> Result<FeedPage, DbErr> {
-    let last = entity::bounds(database.read(), DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH)
-        .await?
-        .last;
-    let walk = entity::walk(database.read(), &Scope::All, after, size, last).await?;
+    let oldest = DateTime::UNIX_EPOCH;
+    let bounds = entity::bounds(database.read(), oldest, oldest).await?;
+    let walk = entity::walk(database.read(), &Scope::All, after, size, bounds.last).await?;
     Ok(FeedPage {
         entries: walk.entries,
+        epoch: bounds.epoch,
         end: walk.reached,
         more: walk.steps == size,
     })
@@ -133,16 +148,19 @@ async fn bounds(database: &Database, now: DateTime<Utc>) -> Result<Bounds, DbErr
     entity::bounds(database.read(), oldest, oldest - GRACE).await
 }
 
-fn place(bounds: Bounds, start: Start) -> Result<Position, FeedError> {
-    match start {
-        Start::Oldest => Ok(Position::after_change(bounds.first_instant)),
-        Start::Now => Ok(Position::after_change(bounds.last)),
-        Start::After(position) if position.seq > bounds.last => Err(FeedError::CursorUnknown),
-        Start::After(position) if position.seq < bounds.second_instant => {
-            Err(FeedError::CursorExpired)
-        }
-        Start::After(position) => Ok(position),
+fn position(bounds: &Bounds, start: &Start) -> Result<Position, FeedError> {
+    let Place { epoch, position } = match start {
+        Start::Oldest => return Ok(Position::after_change(bounds.first_instant)),
+        Start::Now => return Ok(Position::after_change(bounds.last)),
+        Start::After(place) => place,
+    };
+    if *epoch != bounds.epoch || position.seq > bounds.last {
+        return Err(FeedError::CursorUnknown);
     }
+    if position.seq < bounds.second_instant {
+        return Err(FeedError::CursorExpired);
+    }
+    Ok(*position)
 }
 
 fn blurred(position: Position) -> Position {

@@ -164,6 +164,10 @@ pub async fn resolve_known_at(
     if at >= clock.now() {
         return Err(KnownAtError::NotSettled);
     }
+    // Before anything was settled, and perhaps beyond what a database can tell of time.
+    if at < DateTime::UNIX_EPOCH {
+        return Ok(Known::UpTo { seq: 0, at });
+    }
     if entity::horizon(database.read()).await?.settled_until <= at {
         pass(database, clock, at).await?;
     }

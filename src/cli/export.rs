@@ -133,7 +133,7 @@ async fn pages(
         )
         .await?;
         bar.inc(u64::try_from(rows.len()).unwrap_or(0));
-        cursor = rows.last().map(Cursor::of);
+        cursor = rows.last().and_then(|row| Cursor::of(all.order, row));
         if cursor.is_none() {
             bar.finish_and_clear();
             return Ok(());

@@ -5,6 +5,7 @@
 mod connect;
 mod connections;
 pub mod deployment;
+mod failure;
 mod id;
 mod lanes;
 pub mod load;
@@ -17,15 +18,8 @@ pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
 pub use connections::Connections;
+pub use failure::{is_transient, is_unique_violation};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
-
-/// Is this error a violated unique constraint? Both databases say so in their own words.
-pub fn is_unique_violation(error: &DbErr) -> bool {
-    matches!(
-        error.sql_err(),
-        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
-    )
-}

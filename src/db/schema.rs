@@ -8,7 +8,8 @@ use super::{Backend, Column, Database, Query, Row, Table};
 /// A table as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// Its name and all its columns, but those that are derived for searching.
+    /// Its name and all its columns, but those that are derived for searching, and the feed's epoch, which is another
+    /// in each copy.
     pub table: Table,
     /// The columns of its primary key.
     pub key: &'static [&'static str],

@@ -43,8 +43,12 @@ pub(super) enum Closing {
     BadMessage(&'static str),
     /// Something was asked before `connection_ack`.
     Unauthorized,
-    /// The token was refused, or has expired.
-    Forbidden(&'static str),
+    /// The token was refused.
+    Forbidden,
+    /// The token has expired.
+    Expired,
+    /// The token can't be checked now: try again later.
+    Unavailable,
     /// The client does not speak our subprotocol.
     NoSubprotocol,
     /// No `connection_init` came in time.
@@ -66,6 +70,11 @@ pub(super) enum Closing {
 }
 
 impl Closing {
+    /// Whether what is under way still gets its time, and its answer is told before the goodbye.
+    pub(super) fn lets_finish(&self) -> bool {
+        matches!(self, Self::GoingAway | Self::Expired)
+    }
+
     /// The code and the words of the close frame; `None` if there is nobody to send it to.
     pub(super) fn reason(&self) -> Option<CloseReason> {
         let (code, words): (u16, Cow<'static, str>) = match self {
@@ -79,7 +88,9 @@ impl Closing {
             }
             Self::BadMessage(words) => (4400, Cow::Borrowed(words)),
             Self::Unauthorized => (4401, "Unauthorized".into()),
-            Self::Forbidden(words) => (4403, Cow::Borrowed(words)),
+            Self::Forbidden => (4403, "Forbidden".into()),
+            Self::Expired => (4403, "Token expired".into()),
+            Self::Unavailable => (1013, "Try again later".into()),
             Self::NoSubprotocol => (4406, "Subprotocol not acceptable".into()),
             Self::InitTimeout => (4408, "Connection initialisation timeout".into()),
             Self::DuplicateId(id) => {
@@ -183,7 +194,7 @@ fn token(payload: Option<&RawValue>) -> Result<Option<String>, Closing> {
             continue;
         };
         if name.eq_ignore_ascii_case("authorization") {
-            let token = token_of(value).ok_or(Closing::Forbidden("Forbidden"))?;
+            let token = token_of(value).ok_or(Closing::Forbidden)?;
             return Ok(Some(token.to_owned()));
         }
         if name.as_str() == "token" {

@@ -177,6 +177,12 @@ struct Sender {
     bearer: Option<String>,
 }
 
+/// An operation that is under way.
+struct Running {
+    kind: OperationType,
+    handle: AbortHandle,
+}
+
 /// Something that happened to an operation.
 enum Event {
     Next(Box<Settled>),
@@ -193,7 +199,7 @@ struct Socket<E: Executor, G: Gate> {
     /// `None` until `connection_init` was accepted.
     caller: Option<G::Caller>,
     expiry: Option<Instant>,
-    running: HashMap<Arc<str>, AbortHandle>,
+    running: HashMap<Arc<str>, Running>,
     events: SelectAll<Abortable<Events>>,
     /// Operations so far, to tell their log lines apart.
     operations: u64,
@@ -209,13 +215,32 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         } else {
             Closing::NoSubprotocol
         };
+        let closing = if closing.lets_finish() {
+            self.finish().await.err().unwrap_or(closing)
+        } else {
+            closing
+        };
         tracing::debug!(socket = self.origin.id, ?closing, "a socket ends");
         self.end(closing).await;
     }
 
+    /// Ends the subscriptions, and tells the answers of the queries and mutations that are under way: each has its
+    /// own time limit.
+    async fn finish(&mut self) -> Result<(), Closing> {
+        for running in self.running.values() {
+            if running.kind == OperationType::Subscription {
+                running.handle.abort();
+            }
+        }
+        while let Some((id, event)) = self.events.next().await {
+            self.happened(&id, event).await?;
+        }
+        Ok(())
+    }
+
     async fn end(self, closing: Closing) {
         let patience = self.endpoint.settings.socket.slow_time;
-        // Subscriptions stop before the goodbye.
+        // Whatever still runs stops before the goodbye.
         drop(self.events);
         let sent = match closing.reason() {
             Some(reason) => tokio::time::timeout(patience, self.session.close(Some(reason)))
@@ -243,7 +268,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         loop {
             let deadline = match (&self.caller, self.expiry) {
                 (None, _) => Some((init_end, Closing::InitTimeout)),
-                (Some(_), Some(expiry)) => Some((expiry, Closing::Forbidden("Token expired"))),
+                (Some(_), Some(expiry)) => Some((expiry, Closing::Expired)),
                 (Some(_), None) => None,
             };
             tokio::select! {
@@ -315,7 +340,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
                     return Err(Closing::Unauthorized);
                 }
                 if let Some(running) = self.running.remove(id.as_str()) {
-                    running.abort();
+                    running.handle.abort();
                 }
                 Ok(())
             }
@@ -333,7 +358,10 @@ impl<E: Executor, G: Gate> Socket<E, G> {
                 request_id: &self.origin.id,
             })
             .await
-            .map_err(|_| Closing::Forbidden("Forbidden"))?;
+            .map_err(|refusal| match refusal.status {
+                StatusCode::SERVICE_UNAVAILABLE => Closing::Unavailable,
+                _ => Closing::Forbidden,
+            })?;
         self.expiry = gate.expires_at(&caller).map(|expires| {
             let left = u64::try_from(expires.saturating_sub(gate.now())).unwrap_or(0);
             // Far beyond what a socket lives, and within what an instant can hold.
@@ -365,7 +393,8 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         };
         self.operations += 1;
         let request_id = format!("{}-{}", self.origin.id, self.operations);
-        let results = if ready.kind() == OperationType::Subscription {
+        let kind = ready.kind();
+        let results = if kind == OperationType::Subscription {
             Either::Left(self.endpoint.stream(ready, request_id))
         } else {
             let endpoint = Arc::clone(&self.endpoint);
@@ -380,8 +409,8 @@ impl<E: Executor, G: Gate> Socket<E, G> {
             .chain(stream::once(async { Event::Done }))
             .map(move |event| (Arc::clone(&name), event))
             .boxed();
-        let (events, abort) = stream::abortable(events);
-        self.running.insert(id, abort);
+        let (events, handle) = stream::abortable(events);
+        self.running.insert(id, Running { kind, handle });
         self.events.push(events);
         Ok(())
     }
@@ -391,7 +420,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
             Event::Next(settled) if settled.ran() => self.say(protocol::next(id, &settled)).await,
             Event::Next(settled) => {
                 if let Some(running) = self.running.remove(id) {
-                    running.abort();
+                    running.handle.abort();
                 }
                 self.say(protocol::error(id, settled.errors())).await
             }

@@ -77,6 +77,22 @@ pub enum Problem {
     NothingToDo,
     /// The idempotency key was used for another request.
     KeyReused,
+    /// The idempotency key is empty or too long, or holds characters that can't be stored.
+    BadIdempotencyKey {
+        /// Most characters.
+        most: usize,
+    },
+    /// The reason is too long, or holds characters that can't be stored.
+    BadReason {
+        /// Most characters.
+        most: usize,
+    },
+    /// What is recorded, planned or withdrawn is a milestone.
+    MissingMilestone,
+    /// What is recorded or withdrawn needs a day.
+    MissingDate,
+    /// What is corrected is a record.
+    MissingEvent,
     /// The institution code is not one.
     BadCode(InstitutionCodeError),
     /// Another facility has, or had, this code.
@@ -183,7 +199,13 @@ impl Problem {
             Self::Incomplete => {
                 "開設日と、その日の施設種別は必要です。正しい日付を指定してください。".to_owned()
             }
-            Self::BadText { most } => {
+            Self::BadIdempotencyKey { most } => {
+                format!("冪等キーは1〜{most}文字とし、制御文字を含めないでください。")
+            }
+            Self::MissingMilestone => "段階を指定してください。".to_owned(),
+            Self::MissingDate => "日付を入力してください。".to_owned(),
+            Self::MissingEvent => "訂正する記録を指定してください。".to_owned(),
+            Self::BadText { most } | Self::BadReason { most } => {
                 format!("文字列は{most}文字以内とし、制御文字を含めないでください。")
             }
         }
@@ -248,7 +270,13 @@ impl Problem {
                 "A facility has an opening, and a kind from that day on: give the right day."
                     .to_owned()
             }
-            Self::BadText { most } => {
+            Self::BadIdempotencyKey { most } => {
+                format!("An idempotency key has 1 to {most} characters, and no control characters.")
+            }
+            Self::MissingMilestone => "Say which milestone.".to_owned(),
+            Self::MissingDate => "A day is needed here.".to_owned(),
+            Self::MissingEvent => "Say which record was a mistake.".to_owned(),
+            Self::BadText { most } | Self::BadReason { most } => {
                 format!("Use at most {most} characters, and no control characters.")
             }
         }

@@ -324,14 +324,14 @@ async fn the_list_of_tables_is_that_of_the_schema(
         Backend::Sqlite => {
             "SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c \
              WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'facility_search%' \
-             AND m.name <> 'seaql_migrations'"
+             AND m.name <> 'seaql_migrations' AND c.name <> 'epoch'"
         }
         Backend::Postgres => {
             "SELECT c.table_name::text, c.column_name::text, c.data_type::text, COALESCE(k.ordinal_position, 0)::bigint \
              FROM information_schema.columns c LEFT JOIN information_schema.key_column_usage k \
              ON k.table_schema = c.table_schema AND k.table_name = c.table_name \
              AND k.column_name = c.column_name WHERE c.table_schema = 'public' \
-             AND c.table_name <> 'seaql_migrations' AND c.column_name <> 'search_grams'"
+             AND c.table_name <> 'seaql_migrations' AND c.column_name NOT IN ('search_grams', 'epoch')"
         }
     };
     let rows = Query::new(sql).all(database.db().read()).await.unwrap();

@@ -418,6 +418,27 @@ async fn a_settled_question_gets_the_same_answer_for_ever(
 
 #[rstest]
 #[tokio::test]
+async fn before_the_first_change_nothing_was_known_however_far_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "-9999-01-01T00:00:00Z",
+        "-262000-01-01T00:00:00Z"
+    )]
+    at: &str,
+) {
+    let api = Api::new(backend).await;
+    api.register("0110112489", "MEDICAL_CLINIC", "みなと内科")
+        .await;
+    api.settle_and_fold().await;
+    let query = "query ($at: DateTime!) { rolloutFigures(knownAt: $at) { total { all } } }";
+    let data = api.data(&ministry(), query, json!({ "at": at })).await;
+    assert_eq!(data["rolloutFigures"]["total"]["all"], 0);
+}
+
+#[rstest]
+#[tokio::test]
 async fn every_count_opens_into_its_facilities_and_every_difference_sums(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
     #[values(11, 12)] seed: u64,
@@ -468,6 +489,31 @@ async fn every_count_opens_into_its_facilities_and_every_difference_sums(
             );
         }
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_cursor_behind_a_count_outlives_the_day(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let api = Api::new(backend).await;
+    let codes = ["0110112489", "1110301762"];
+    for code in codes {
+        api.register(code, "MEDICAL_CLINIC", "みなと内科").await;
+    }
+    let page = async |variables: Value| {
+        let query = "query ($asOf: Date, $after: String) { rolloutFigures(asOf: $asOf) { total {
+            facilities(level: ALL, first: 1, after: $after) { edges { cursor node { code } } } } } }";
+        api.call(&ministry(), query, variables).await
+    };
+    let edge =
+        |page: &Value| page["data"]["rolloutFigures"]["total"]["facilities"]["edges"][0].clone();
+    let first = edge(&page(json!({})).await);
+    api.services.clock.advance(TimeDelta::days(1));
+    let second = edge(&page(json!({ "after": first["cursor"] })).await);
+    assert_eq!([&first["node"]["code"], &second["node"]["code"]], codes);
+    let of_a_day = page(json!({ "asOf": "2021-10-10", "after": first["cursor"] })).await;
+    assert_eq!(of_a_day["errors"][0]["extensions"]["code"], "BAD_CURSOR");
 }
 
 #[rstest]

@@ -22,6 +22,7 @@ mod figures;
 mod http_graphql;
 mod kill;
 mod limits;
+mod lists;
 mod load;
 mod mail;
 mod migrations;

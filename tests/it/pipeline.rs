@@ -1,14 +1,16 @@
 //! Recording, planning, withdrawing and correcting milestones through the API.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use kaitsu::{
     auth::{Actor, OrganisationKind, Role},
-    db::{Backend, OrganisationId},
+    db::{Backend, Database, DatabaseSettings, OrganisationId, Query, is_transient},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, member, ministry};
+use crate::support::api::{Api, call, member, ministry};
 
 const CLINIC: &str = "0110112489";
 const SAITAMA: &str = "1110301762";
@@ -301,11 +303,21 @@ async fn a_repeated_request_has_one_effect_and_gets_the_first_answer(
     assert_eq!(scene.record(&scene.editor(), refused).await, first);
     // The same key with other content is refused, and is somebody else's key for another caller.
     let other = json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "ROUTER_PROCURED", "on": "2021-12-01", "idempotencyKey": "k1" } });
-    let response = scene.api.call(&scene.editor(), RECORD, other.clone()).await;
+    let data = scene.api.data(&scene.editor(), RECORD, other.clone()).await;
+    let refused = &data["milestoneRecord"];
+    assert_eq!(codes(refused), ["IDEMPOTENCY_KEY_REUSED"]);
     assert_eq!(
-        response["errors"][0]["extensions"]["code"],
-        "IDEMPOTENCY_KEY_REUSED"
+        refused["userErrors"][0]["path"],
+        json!(["input", "idempotencyKey"])
     );
+    assert_eq!(refused["facility"], Value::Null);
+    let row =
+        json!({ "facility": { "id": scene.clinic }, "milestone": "INSTALLED", "on": "2021-12-01" });
+    let bulk = json!({ "input": { "rows": [row], "idempotencyKey": "k1" } });
+    let data = scene.api.data(&scene.editor(), BULK, bulk).await;
+    let refused = &data["milestoneBulkRecord"];
+    assert_eq!(codes(refused), ["IDEMPOTENCY_KEY_REUSED"]);
+    assert_eq!(refused["rows"], json!([]));
     let data = scene.api.data(&ministry(), RECORD, other).await;
     assert_eq!(data["milestoneRecord"]["userErrors"], json!([]));
 }
@@ -336,7 +348,7 @@ async fn a_dry_run_answers_the_same_and_changes_nothing(
 }
 
 const BULK: &str = "mutation ($input: MilestoneBulkRecordInput!) { milestoneBulkRecord(input: $input) {
-    writtenCount refusedCount rows { index version facility { code stage } eventIds userErrors { code path } } } }";
+    writtenCount refusedCount userErrors { code path } rows { index version facility { code stage } eventIds userErrors { code path } } } }";
 
 #[rstest]
 #[tokio::test]
@@ -436,20 +448,48 @@ async fn a_bulk_write_corrects_records_each_once(
 }
 
 #[rstest]
-#[case(json!({ "milestone": "INSTALLED" }), "MISSING_DATE")]
-#[case(json!({ "on": "2021-12-01" }), "MISSING_MILESTONE")]
-#[case(json!({ "action": "CORRECT", "on": "2021-12-01" }), "MISSING_EVENT")]
+#[case(json!({ "milestone": "READER_APPLIED" }), "on")]
+#[case(json!({ "on": "2021-12-01" }), "milestone")]
+#[case(json!({ "action": "PLAN" }), "milestone")]
+#[case(json!({ "action": "CORRECT", "on": "2021-12-01" }), "eventId")]
 #[tokio::test]
-async fn a_row_without_what_its_action_needs_is_an_error(
+async fn a_row_without_what_its_action_needs_is_refused_and_the_others_are_written(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
     #[case] mut row: Value,
-    #[case] code: &str,
+    #[case] field: &str,
 ) {
     let scene = scene(backend).await;
     row["facility"] = json!({ "code": CLINIC });
-    let input = json!({ "input": { "rows": [row] } });
-    let response = scene.api.call(&ministry(), BULK, input).await;
-    assert_eq!(response["errors"][0]["extensions"]["code"], code);
+    let whole =
+        json!({ "facility": { "code": CLINIC }, "milestone": "INSTALLED", "on": "2021-06-01" });
+    let payload = scene.bulk(&ministry(), json!([row, whole])).await;
+    assert_eq!(payload["writtenCount"], 1);
+    assert_eq!(
+        payload["rows"][0]["userErrors"],
+        json!([{ "code": "MISSING", "path": ["input", "rows", "0", field] }])
+    );
+    assert_eq!(payload["rows"][1]["facility"]["stage"], "INSTALLED");
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_may_not_record_a_milestone_may_not_imply_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let live = json!({ "milestone": "LIVE", "on": "2021-12-01", "implyEarlier": true });
+    let payload = scene.record(&scene.editor(), live.clone()).await;
+    assert_eq!(codes(&payload), ["FORBIDDEN"]);
+    assert_eq!(payload["facility"]["stage"], "NOT_APPLIED");
+    let row = json!({ "facility": { "code": CLINIC }, "milestone": "READY", "on": "2021-12-01", "withOthers": true });
+    let payload = scene.bulk(&scene.editor(), json!([row])).await;
+    assert_eq!(codes(&payload["rows"][0]), ["FORBIDDEN"]);
+    // Once somebody else has applied, only what the vendor may record is implied.
+    let applied = json!({ "milestone": "READER_APPLIED", "on": "2021-11-01" });
+    scene.record(&ministry(), applied).await;
+    let payload = scene.record(&scene.editor(), live).await;
+    assert_eq!(codes(&payload), Vec::<&str>::new());
+    assert_eq!(payload["facility"]["stage"], "LIVE");
 }
 
 #[rstest]
@@ -601,68 +641,6 @@ async fn a_facility_is_found_by_every_code_it_had_and_by_a_part_of_its_name(
 
 #[rstest]
 #[tokio::test]
-async fn pages_of_a_list_join_up_in_both_directions_and_refuse_foreign_cursors(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-    #[values("CODE", "NAME_KANA", "OPENED_ON", "STAGE", "LAST_MILESTONE_ON")] order: &str,
-) {
-    use kaitsu::facility::{FeeTable, InstitutionCode, Prefecture};
-    let api = Api::new(backend).await;
-    for body in 0..7 {
-        let code = InstitutionCode::with_check_digit(Prefecture::FIRST, FeeTable::Dental, body);
-        api.register(&code.to_string(), "DENTAL_CLINIC", "歯科")
-            .await;
-    }
-    let page = async |arguments: &str| {
-        let query = format!(
-            "{{ facilities(orderBy: {{ field: {order}, descending: true }}, {arguments}) {{
-                edges {{ cursor node {{ code }} }} pageInfo {{ hasNextPage hasPreviousPage }} }} }}"
-        );
-        api.call(&ministry(), &query, json!({})).await
-    };
-    let codes = |response: &Value| -> Vec<String> {
-        response["data"]["facilities"]["edges"]
-            .as_array()
-            .unwrap_or_else(|| panic!("{response:#}"))
-            .iter()
-            .map(|edge| edge["node"]["code"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let all = codes(&page("first: 100").await);
-    assert_eq!(all.len(), 7);
-    let first = page("first: 3").await;
-    assert_eq!(codes(&first), all[..3]);
-    let cursor = first["data"]["facilities"]["edges"][2]["cursor"]
-        .as_str()
-        .unwrap();
-    let second = page(&format!("first: 3, after: \"{cursor}\"")).await;
-    assert_eq!(codes(&second), all[3..6]);
-    assert_eq!(
-        second["data"]["facilities"]["pageInfo"],
-        json!({ "hasNextPage": true, "hasPreviousPage": true })
-    );
-    let back = page(&format!("last: 2, before: \"{cursor}\"")).await;
-    assert_eq!(codes(&back), all[..2]);
-    for (arguments, code) in [
-        ("first: 1000000", "BAD_PAGE"),
-        ("first: 0", "BAD_PAGE"),
-        ("first: -1", "BAD_PAGE"),
-        ("first: 1, last: 1", "BAD_PAGE"),
-        ("first: 1, after: \"bm90IG91cnM\"", "BAD_CURSOR"),
-        (
-            "first: 1, filter: { kinds: [HOSPITAL] }, after: \"CURSOR\"",
-            "BAD_CURSOR",
-        ),
-    ] {
-        let response = page(&arguments.replace("CURSOR", cursor)).await;
-        assert_eq!(
-            response["errors"][0]["extensions"]["code"], code,
-            "{arguments}"
-        );
-    }
-}
-
-#[rstest]
-#[tokio::test]
 async fn two_writers_of_one_facility_both_succeed_or_one_is_told(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
@@ -677,4 +655,199 @@ async fn two_writers_of_one_facility_both_succeed_or_one_is_told(
     outcomes.sort();
     assert_eq!(outcomes, [vec![], vec!["STALE_VERSION"]]);
     scene.api.services.clock.advance(TimeDelta::days(1));
+}
+
+#[rstest]
+#[case::long_key("idempotencyKey", "k".repeat(201))]
+#[case::empty_key("idempotencyKey", String::new())]
+#[case::key_with_a_nul("idempotencyKey", "k\0".to_owned())]
+#[case::long_reason("reason", "r".repeat(1_001))]
+#[case::reason_with_a_nul("reason", "r\0".to_owned())]
+#[tokio::test]
+async fn a_key_or_a_reason_that_cannot_be_kept_is_told_at_its_place(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[case] field: &str,
+    #[case] text: String,
+) {
+    let scene = scene(backend).await;
+    let mut input = json!({ "milestone": "INSTALLED", "on": "2021-12-01" });
+    input[field] = json!(text);
+    let payload = scene.record(&ministry(), input).await;
+    assert_eq!(codes(&payload), ["INVALID_TEXT"]);
+    assert_eq!(payload["userErrors"][0]["path"], json!(["input", field]));
+    assert_eq!(payload["eventIds"], json!([]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dry_run_of_many_rows_counts_what_would_be_written(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let rows = json!([
+        { "facility": { "code": CLINIC }, "milestone": "INSTALLED", "on": "2021-06-01" },
+        { "facility": { "code": CLINIC }, "milestone": "LIVE", "on": "2021-06-01" },
+    ]);
+    for (policy, written) in [("REJECT_ALL", 0), ("REJECT_FAILED_ROWS", 1)] {
+        let input = json!({ "input": { "rows": rows, "errorPolicy": policy, "dryRun": true } });
+        let data = scene.api.data(&ministry(), BULK, input).await;
+        let payload = &data["milestoneBulkRecord"];
+        assert_eq!(payload["writtenCount"], written, "{policy}");
+        assert_eq!(payload["refusedCount"], 1);
+        assert_eq!(payload["rows"][0]["facility"]["stage"], "NOT_APPLIED");
+        let would_leave = (written > 0).then_some(3);
+        assert_eq!(payload["rows"][0]["version"], json!(would_leave));
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_id_that_is_none_of_an_organisation_is_told_at_its_place(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    for id in ["made up", &scene.clinic] {
+        let data = scene
+            .api
+            .data(
+                &ministry(),
+                "mutation ($input: FacilityLinkInput!) { facilityLink(input: $input) { userErrors { code path } } }",
+                json!({ "input": { "facility": { "id": scene.clinic }, "kind": "CHAIN", "organisationId": id, "on": "2021-12-01" } }),
+            )
+            .await;
+        assert_eq!(
+            data["facilityLink"]["userErrors"],
+            json!([{ "code": "UNKNOWN_ORGANISATION", "path": ["input", "organisationId"] }])
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_reference_with_a_nul_is_nobodys(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let data = scene
+        .api
+        .data(
+            &scene.editor(),
+            "query ($reference: String!) { facilityByReference(reference: $reference) { code } }",
+            json!({ "reference": "a\0" }),
+        )
+        .await;
+    assert_eq!(data["facilityByReference"], Value::Null);
+    let data = scene
+        .api
+        .data(
+            &scene.editor(),
+            RECORD,
+            json!({ "input": { "facility": { "reference": "a\0" }, "milestone": "INSTALLED", "on": "2021-12-01" } }),
+        )
+        .await;
+    assert_eq!(codes(&data["milestoneRecord"]), ["NOT_FOUND"]);
+}
+
+const REGISTER: &str =
+    "mutation ($input: FacilityRegisterInput!) { facilityRegister(input: $input) {
+    facility { id } eventIds userErrors { code path } } }";
+
+#[rstest]
+#[tokio::test]
+async fn of_several_requests_for_one_code_at_once_one_gets_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    scene
+        .api
+        .register("0110112497", "MEDICAL_CLINIC", "浜内科")
+        .await;
+    let ministry = ministry();
+    let register = |key: Option<&'static str>| {
+        let input = json!({ "input": { "code": SAITAMA, "kind": "MEDICAL_CLINIC", "name": "さくら医院",
+            "openedOn": "2020-04-01", "idempotencyKey": key } });
+        scene.api.data(&ministry, REGISTER, input)
+    };
+    let succeed = |code: &'static str| {
+        let input = json!({ "input": { "facility": { "code": code }, "code": SAITAMA, "on": "2021-12-01" } });
+        scene.api.data(
+            &ministry,
+            "mutation ($input: FacilitySucceedInput!) { facilitySucceed(input: $input) { userErrors { code path } } }",
+            input,
+        )
+    };
+    let (one, two, three, four) = tokio::join!(
+        register(None),
+        register(None),
+        succeed(CLINIC),
+        succeed("0110112497")
+    );
+    let mut outcomes = [
+        codes(&one["facilityRegister"]),
+        codes(&two["facilityRegister"]),
+        codes(&three["facilitySucceed"]),
+        codes(&four["facilitySucceed"]),
+    ];
+    outcomes.sort();
+    let taken = ["TAKEN"].as_slice();
+    assert_eq!(outcomes, [&[], taken, taken, taken]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_request_that_is_sent_twice_at_once_is_answered_twice_alike(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let api = Api::new(backend).await;
+    let ministry = ministry();
+    let register = || {
+        let input = json!({ "input": { "code": SAITAMA, "kind": "MEDICAL_CLINIC", "name": "さくら医院",
+            "openedOn": "2020-04-01", "idempotencyKey": "k1" } });
+        api.data(&ministry, REGISTER, input)
+    };
+    let (one, two, three) = tokio::join!(register(), register(), register());
+    assert_eq!(codes(&one["facilityRegister"]), Vec::<&str>::new());
+    assert_eq!(one, two);
+    assert_eq!(one, three);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_locked_for_too_long_is_unavailable_and_not_a_fault(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let settings = DatabaseSettings {
+        url: scene.api.database.url().to_owned(),
+        read_url: None,
+        connections: 2,
+        acquire_timeout: Duration::from_secs(30),
+        statement_timeout: Duration::from_millis(200),
+        lock_timeout: Duration::from_millis(50),
+    };
+    let database = Database::connect(&settings).await.unwrap();
+    let impatient = scene.api.beside(database.clone()).await;
+    let holder = scene.api.services.database.begin().await.unwrap();
+    let lock = match backend {
+        Backend::Sqlite => "SELECT 1",
+        Backend::Postgres => "SELECT 1 FROM facility_state FOR UPDATE",
+    };
+    Query::new(lock).all(&holder).await.unwrap();
+    let input = json!({ "input": { "facility": { "id": scene.clinic }, "milestone": "INSTALLED", "on": "2021-12-01" } });
+    let response = call(&impatient, &ministry(), RECORD, input.clone()).await;
+    assert_eq!(
+        response["errors"][0]["extensions"]["code"], "UNAVAILABLE",
+        "{response:#}"
+    );
+    if backend == Backend::Postgres {
+        let slow = Query::new("SELECT pg_sleep(10)").all(database.read()).await;
+        assert!(is_transient(&slow.unwrap_err()));
+    }
+    holder.rollback().await.unwrap();
+    let response = call(&impatient, &ministry(), RECORD, input).await;
+    assert_eq!(
+        codes(&response["data"]["milestoneRecord"]),
+        Vec::<&str>::new()
+    );
+    database.close().await.unwrap();
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer, http::StatusCode, web};
 use async_graphql::{
     Context, Enum, Error, InputObject, MaybeUndefined, Object, Request, Result, Schema,
     SimpleObject, Subscription, parser::types::OperationType,
@@ -24,6 +24,7 @@ use kaitsu::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
 };
 
 pub struct Query;
@@ -173,6 +174,13 @@ impl Mutation {
             .fetch_add(1, Ordering::SeqCst)
             + 1)
     }
+    /// Bumps when the test says so.
+    async fn bump_when_told(&self, ctx: &Context<'_>) -> Result<i64> {
+        let counters = ctx.data::<Arc<Counters>>()?;
+        counters.begun.fetch_add(1, Ordering::SeqCst);
+        counters.told.notified().await;
+        Ok(counters.bumps.fetch_add(1, Ordering::SeqCst) + 1)
+    }
 }
 
 #[derive(Default)]
@@ -180,6 +188,8 @@ pub struct Counters {
     pub bumps: AtomicI64,
     pub live: AtomicUsize,
     pub produced: AtomicUsize,
+    pub begun: AtomicUsize,
+    pub told: Notify,
 }
 
 /// Counts as live until it is dropped.
@@ -229,7 +239,7 @@ pub struct Caller {
     expires_at: Option<i64>,
 }
 
-/// Knows the tokens `good`, `short` (expires in a second) and `slow` (takes long to check).
+/// Knows the tokens `good`, `short` (expires in a second), `slow` (takes long to check) and `away` (can't be checked now).
 pub struct ToyGate;
 
 impl Gate for ToyGate {
@@ -243,6 +253,12 @@ impl Gate for ToyGate {
             Some("slow") => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 ("slow", None)
+            }
+            Some("away") => {
+                return Err(Refusal {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    ..Refusal::forbidden("try again")
+                });
             }
             Some(_) => return Err(Refusal::unauthenticated("the token is not ours")),
         };

@@ -485,3 +485,64 @@ async fn a_server_that_stops_says_goodbye() {
     assert_eq!(client.hear().await, Heard::Closed(1001));
     eventually("it stops", || toy.counters.live.load(Ordering::SeqCst) == 0).await;
 }
+
+#[actix_web::test]
+async fn whoever_cannot_be_checked_now_is_told_to_come_again() {
+    let toy = toy();
+    let mut client = open(&toy).await;
+    client
+        .say(&json!({"type": "connection_init", "payload": {"token": "away"}}))
+        .await;
+    assert_eq!(client.hear().await, Heard::Closed(1013));
+}
+
+/// Hears the answer of a mutation that was under way when the socket had to end, and then the end.
+async fn hears_the_answer_first(toy: &Toy, client: &mut Client, code: u16) {
+    eventually("the subscription stops", || {
+        toy.counters.live.load(Ordering::SeqCst) == 0
+    })
+    .await;
+    toy.counters.told.notify_one();
+    assert_eq!(
+        client.hear_said().await,
+        json!({"type": "next", "id": "m", "payload": {"data": {"bumpWhenTold": 1}}})
+    );
+    assert_eq!(
+        client.hear_said().await,
+        json!({"type": "complete", "id": "m"})
+    );
+    assert_eq!(client.hear().await, Heard::Closed(code));
+}
+
+#[actix_web::test]
+async fn a_mutation_under_way_is_answered_when_the_server_stops() {
+    let toy = toy();
+    let mut client = ready(&toy).await;
+    client.subscribe("s", "subscription { silence }").await;
+    client.subscribe("m", "mutation { bumpWhenTold }").await;
+    eventually("both run", || {
+        toy.counters.live.load(Ordering::SeqCst) == 1
+            && toy.counters.begun.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    toy.settings.socket.shutdown.cancel();
+    hears_the_answer_first(&toy, &mut client, 1001).await;
+}
+
+#[actix_web::test]
+async fn a_mutation_under_way_is_answered_when_the_token_expires() {
+    let toy = toy();
+    let mut client = open(&toy).await;
+    client
+        .say(&json!({"type": "connection_init", "payload": {"token": "short"}}))
+        .await;
+    assert_eq!(client.hear_said().await["type"], "connection_ack");
+    client.subscribe("s", "subscription { silence }").await;
+    client.subscribe("m", "mutation { bumpWhenTold }").await;
+    eventually("both have begun", || {
+        toy.counters.begun.load(Ordering::SeqCst) == 1
+            && toy.counters.live.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    hears_the_answer_first(&toy, &mut client, 4403).await;
+}

@@ -16,7 +16,9 @@ use crate::{
         input::Flaw,
         service::{Failure, Fault, Problem, Repeated},
     },
+    change::WriteError,
     db::{DbErr, OrganisationId, UserId},
+    milestone,
 };
 
 /// What a resolver of the accounts needs.
@@ -59,6 +61,11 @@ pub(super) fn split<T, R: Into<Problem>>(
                 .into_iter()
                 .map(|reason| user_error(reason.into(), language));
             Ok((None, errors.collect()))
+        }
+        Err(Failure::Fault(Fault::Write(WriteError::KeyReused))) => {
+            let path = ["input", "idempotencyKey"].map(str::to_owned).to_vec();
+            let error = UserError::of(&milestone::Problem::KeyReused, path, language);
+            Ok((None, vec![error]))
         }
         Err(Failure::Fault(fault)) => Err(api_error(fault)),
     }

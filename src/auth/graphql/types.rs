@@ -8,7 +8,11 @@ use chrono::{DateTime, Utc};
 
 use super::{answer::Request, query::invitations};
 use crate::{
-    api::{ApiResult, NodeId, PageArguments, node_id::NodeKind, page::Fingerprint},
+    api::{
+        ApiResult, NodeId, PageArguments,
+        node_id::NodeKind,
+        page::{Fingerprint, bad_cursor},
+    },
     auth::{Language, OrganisationKind, Permission, Role, entity, entity::members::IdPage},
     db::OrganisationId,
     facility::Bureau,
@@ -169,17 +173,21 @@ impl Organisation {
 /// One row more than the page has, to see whether there is another page.
 fn id_page(arguments: &PageArguments, list: &Fingerprint) -> ApiResult<IdPage> {
     let page = arguments.check(list)?;
-    let from = page
-        .from
-        .as_ref()
-        .and_then(|parts| parts.first())
-        .and_then(|id| id.parse().ok());
+    let from = page.from.as_deref().map(read_cursor).transpose()?;
     Ok(IdPage {
         after: from.filter(|_| !page.backwards),
         before: from.filter(|_| page.backwards),
         limit: u16::try_from(page.size).unwrap_or(0) + 1,
         from_end: page.backwards,
     })
+}
+
+fn read_cursor(parts: &[String]) -> ApiResult<i64> {
+    match parts {
+        [id] => id.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(bad_cursor)
 }
 
 fn connection<R, T: From<R> + OutputType>(

@@ -3,7 +3,7 @@
 //! page costs follows from the steps it takes and neither from the size of a change (an import may touch
 //! every facility there is) nor from the length of the history.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -54,9 +54,15 @@ impl Position {
     }
 }
 
+/// Which numbering of changes a place belongs to. A restored copy begins another: what it numbers anew is not what
+/// the original did.
+pub type Epoch = Arc<str>;
+
 /// How far the feed reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
+    /// Whose numbers these are.
+    pub epoch: Epoch,
     /// The last settled change.
     pub last: i64,
     /// The last change that settled at or before the first instant asked for, 0 if none.
@@ -124,7 +130,7 @@ pub async fn bounds(
         )
     };
     let sql = format!(
-        "SELECT last_seq, {}, {} FROM change_horizon WHERE id = 1",
+        "SELECT epoch, last_seq, {}, {} FROM change_horizon WHERE id = 1",
         settled_by("$1"),
         settled_by("$2")
     );
@@ -134,6 +140,7 @@ pub async fn bounds(
         .ok_or_else(|| DbErr::RecordNotFound("the change horizon".to_owned()))?;
     let mut row = Row::new(&row);
     Ok(Bounds {
+        epoch: row.take::<String>()?.into(),
         last: row.take()?,
         first_instant: row.take()?,
         second_instant: row.take()?,

@@ -3,7 +3,7 @@
 mod feed;
 mod idempotency;
 
-pub use feed::{Bounds, Details, Entry, EventsOfEntry, Position, bounds, events_of, walk};
+pub use feed::{Bounds, Details, Entry, Epoch, EventsOfEntry, Position, bounds, events_of, walk};
 pub use idempotency::{Earlier, IdempotencyKey, KEPT_DAYS, forget_outcomes};
 
 use chrono::{DateTime, Utc};

@@ -41,7 +41,7 @@ impl ChangeQuery {
         }
         .check(&fingerprint())?;
         let start = match page.from.as_deref().map(read_cursor).transpose()? {
-            Some(position) => Start::After(position),
+            Some(place) => Start::After(place),
             None => Start::Oldest,
         };
         let ahead = context.look_ahead();
@@ -57,6 +57,6 @@ impl ChangeQuery {
     async fn change_head(&self, context: &Context<'_>) -> ApiResult<String> {
         let services = services(context)?;
         let head = feed::begin(&services.database, &services.clock, Start::Now).await?;
-        Ok(cursor_of(head))
+        Ok(cursor_of(&head.epoch, head.position))
     }
 }

@@ -9,15 +9,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
-use super::types::{ChangeEntry, Wanted, bad_cursor, fingerprint, load, read_cursor};
+use super::types::{ChangeEntry, Wanted, fingerprint, load, read_cursor};
 use crate::{
     api::{
         ApiError, ApiResult,
         context::{actor_refresh, services},
+        page::bad_cursor,
     },
     app::Services,
     auth::{ActorRefresh, Permission},
-    change::feed::{self, Position, Start},
+    change::feed::{self, Place, Start},
     db::DbErr,
 };
 
@@ -54,13 +55,13 @@ impl ChangeSubscription {
                 Start::After(read_cursor(&parts)?)
             }
         };
-        let position = feed::begin(&services.database, &services.clock, start).await?;
+        let place = feed::begin(&services.database, &services.clock, start).await?;
         let subscriber = Subscriber {
             settled: services.settled.subscribe(),
             services,
             refresh: actor_refresh(context)?,
             wanted: Wanted::of(&context.look_ahead()),
-            position,
+            place,
             page: None,
         };
         Ok(stream::try_unfold(subscriber, Subscriber::next))
@@ -70,7 +71,7 @@ impl ChangeSubscription {
 /// A page that was read, and not yet taken to its end.
 struct Waiting {
     entries: VecDeque<ChangeEntry>,
-    end: Position,
+    end: Place,
     more: bool,
     read_at: DateTime<Utc>,
 }
@@ -81,7 +82,7 @@ struct Subscriber {
     settled: watch::Receiver<i64>,
     refresh: Arc<dyn ActorRefresh>,
     wanted: Wanted,
-    position: Position,
+    place: Place,
     page: Option<Waiting>,
 }
 
@@ -101,7 +102,7 @@ impl Subscriber {
                 self.page = Some(page);
                 continue;
             }
-            self.position = page.end;
+            self.place = page.end;
             if !page.more {
                 self.wake().await;
             }
@@ -114,9 +115,9 @@ impl Subscriber {
         self.page.take_if(|page| now - page.read_at > FRESH);
         let page = self.page.as_mut()?;
         let entry = page.entries.pop_front()?;
-        self.position = entry.position;
+        self.place.position = entry.position;
         if page.entries.is_empty() {
-            self.position = page.end;
+            self.place = page.end.clone();
             self.page = None;
         }
         Some(entry)
@@ -128,7 +129,7 @@ impl Subscriber {
         let reading = read(
             self.services.clone(),
             Arc::clone(&self.refresh),
-            self.position,
+            self.place.clone(),
             self.wanted,
         );
         tokio::spawn(reading)
@@ -144,11 +145,11 @@ impl Subscriber {
     }
 }
 
-/// The page after a position for whoever the reader is by now; `None` if it may not read any more.
+/// The page after a place for whoever the reader is by now; `None` if it may not read any more.
 async fn read(
     services: Services,
     refresh: Arc<dyn ActorRefresh>,
-    position: Position,
+    place: Place,
     wanted: Wanted,
 ) -> ApiResult<Option<Waiting>> {
     let Some(actor) = refresh.refresh().await? else {
@@ -157,7 +158,7 @@ async fn read(
     if !actor.may(Permission::FacilityRead) {
         return Ok(None);
     }
-    let page = load(&services, &actor, Start::After(position), PAGE, wanted).await?;
+    let page = load(&services, &actor, Start::After(place), PAGE, wanted).await?;
     Ok(Some(Waiting {
         entries: page.entries.into(),
         end: page.end,

@@ -5,12 +5,16 @@ use async_graphql::{ID, Lookahead, Object, SimpleObject, connection::PageInfo};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    api::{ApiError, ApiResult, NodeId, node_id::NodeKind, page::Fingerprint},
+    api::{
+        ApiResult, NodeId,
+        node_id::NodeKind,
+        page::{Fingerprint, bad_cursor},
+    },
     app::Services,
     auth::Actor,
     change::{
         Source,
-        feed::{self, Entry, EventsOfEntry, Position, Start},
+        feed::{self, Entry, Epoch, EventsOfEntry, Place, Position, Start},
     },
     db::{ChangeId, FacilityId},
     facility::graphql::{
@@ -65,7 +69,7 @@ pub struct ChangeConnection {
     edges: Vec<ChangeEdge>,
     after: bool,
     more: bool,
-    end: Position,
+    end_cursor: String,
 }
 
 /// A change on a page, with its cursor.
@@ -104,7 +108,7 @@ impl ChangeConnection {
             has_previous_page: self.after,
             has_next_page: self.more,
             start_cursor: self.edges.first().map(|edge| edge.node.cursor.clone()),
-            end_cursor: Some(cursor_of(self.end)),
+            end_cursor: Some(self.end_cursor.clone()),
         }
     }
 }
@@ -145,7 +149,7 @@ pub struct LoadedPage {
     /// In order.
     pub entries: Vec<ChangeEntry>,
     /// Where the next page begins.
-    pub end: Position,
+    pub end: Place,
     /// Was the end of the feed not reached yet?
     pub more: bool,
 }
@@ -161,7 +165,7 @@ impl LoadedPage {
                 .collect(),
             after,
             more: self.more,
-            end: self.end,
+            end_cursor: cursor_of(&self.end.epoch, self.end.position),
         }
     }
 }
@@ -200,12 +204,15 @@ pub async fn load(
                 .details
                 .as_ref()
                 .and_then(|_| facilities.get(&entry.facility).cloned());
-            show(entry, facility, events.unwrap_or_default())
+            show(&page.epoch, entry, facility, events.unwrap_or_default())
         })
         .collect();
     Ok(LoadedPage {
         entries,
-        end: page.end,
+        end: Place {
+            epoch: page.epoch,
+            position: page.end,
+        },
         more: page.more,
     })
 }
@@ -216,13 +223,14 @@ fn key(entry: &Entry) -> Option<(ChangeId, FacilityId)> {
 }
 
 fn show(
+    epoch: &Epoch,
     entry: Entry,
     facility: Option<Facility>,
     events: Vec<crate::milestone::entity::TimelineRow>,
 ) -> ChangeEntry {
     let details = entry.details;
     ChangeEntry {
-        cursor: cursor_of(entry.position),
+        cursor: cursor_of(epoch, entry.position),
         recorded_at: entry.recorded_at,
         settled_at: entry.settled_at,
         source: details.as_ref().map(|details| details.source),
@@ -249,23 +257,20 @@ pub fn fingerprint() -> Fingerprint {
 }
 
 /// A place as a cursor.
-pub fn cursor_of(position: Position) -> String {
-    fingerprint().cursor(&[&position.seq.to_string(), &position.facility.to_string()])
+pub fn cursor_of(epoch: &Epoch, position: Position) -> String {
+    let (seq, facility) = (position.seq.to_string(), position.facility.to_string());
+    fingerprint().cursor(&[epoch, seq.as_str(), facility.as_str()])
 }
 
 /// The place that the parts of a cursor name.
-pub fn read_cursor(parts: &[String]) -> ApiResult<Position> {
+pub fn read_cursor(parts: &[String]) -> ApiResult<Place> {
     let number = |text: &String| text.parse::<i64>().ok().filter(|number| *number >= 0);
-    let position = match parts {
-        [seq, facility] => number(seq).zip(number(facility)),
-        _ => None,
+    let [epoch, seq, facility] = parts else {
+        return Err(bad_cursor());
     };
-    position
-        .map(|(seq, facility)| Position { seq, facility })
-        .ok_or_else(bad_cursor)
-}
-
-/// A cursor of something else, or of nothing.
-pub fn bad_cursor() -> ApiError {
-    ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list")
+    let (seq, facility) = number(seq).zip(number(facility)).ok_or_else(bad_cursor)?;
+    Ok(Place {
+        epoch: epoch.as_str().into(),
+        position: Position { seq, facility },
+    })
 }

@@ -127,7 +127,7 @@ async fn resolve(
         let facility = code.and_then(|code| found.get(&code).copied());
         StepRow {
             facility,
-            step: step(&line, options),
+            step: Ok(step(&line, options)),
             expected_version: None,
             note: line.note.filter(|note| !note.is_empty()),
         }
@@ -163,7 +163,7 @@ mod tests {
             };
             let row = StepRow {
                 facility: Some(FacilityId(*id)),
-                step,
+                step: Ok(step),
                 expected_version: None,
                 note: None,
             };

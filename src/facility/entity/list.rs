@@ -1,7 +1,7 @@
 //! Finding facilities: one by id or code, and pages of a filtered, ordered list. One statement fetches
 //! all that was asked for, and nothing that was not.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use sea_orm::{ConnectionTrait, Value};
 
 use super::registry::push_search;
@@ -67,8 +67,6 @@ pub struct FacilityRow {
     pub chain: Option<OrganisationName>,
     /// The support contractor it is handed on to, if asked for.
     pub contractor: Option<OrganisationName>,
-    /// Its place in the order of a list.
-    pub sort: Option<String>,
 }
 
 /// What one facility is found by.
@@ -80,65 +78,114 @@ pub enum Condition {
     Code(String),
 }
 
-/// By which a list is ordered; ties are broken by id.
+/// By which a list is ordered; ties are broken by the institution code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, async_graphql::Enum)]
 #[graphql(name = "FacilityOrderField")]
 pub enum Order {
     /// The institution code.
     #[default]
     Code,
+    /// The name, by the characters it is written with.
+    Name,
     /// The name in katakana.
     NameKana,
+    /// The prefecture, then the kind.
+    Prefecture,
     /// The day of opening.
     OpenedOn,
-    /// The stage, then the code.
+    /// The day of closing; those that have none last.
+    ClosedOn,
+    /// The stage.
     Stage,
     /// The day on which the last milestone was reached; none first.
     LastMilestoneOn,
 }
 
+/// Stands for a day that is missing and comes first.
+const BEFORE_ALL: &str = "0001-01-01";
+/// Stands for a day that is missing and comes last.
+const AFTER_ALL: &str = "9999-12-31";
+
 impl Order {
-    /// The column, never null.
-    fn column(self) -> &'static str {
+    /// The columns, none of them ever null, and the last of them without ties.
+    fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Code => "s.code",
-            Self::NameKana => "f.name_kana",
-            Self::OpenedOn => "s.opened_on",
-            Self::Stage => "s.stage",
-            Self::LastMilestoneOn => "COALESCE(s.last_milestone_on, '0001-01-01')",
+            Self::Code => &["s.code"],
+            Self::Name => &["f.name", "s.code"],
+            Self::NameKana => &["f.name_kana", "s.code"],
+            Self::Prefecture => &["s.prefecture", "s.kind", "s.code"],
+            Self::OpenedOn => &["s.opened_on", "s.code"],
+            Self::ClosedOn => &["COALESCE(s.closed_on, '9999-12-31')", "s.code"],
+            Self::Stage => &["s.stage", "s.code"],
+            // An index has this expression, word for word.
+            Self::LastMilestoneOn => &["COALESCE(s.last_milestone_on, '0001-01-01')", "s.code"],
         }
     }
 
-    /// Does no value occur twice, so that ties need not be broken?
-    fn is_unique(self) -> bool {
-        self == Self::Code
+    /// The values of the columns but for the code, as a cursor holds them.
+    fn texts(self, row: &FacilityRow) -> Vec<String> {
+        let day = |day: Option<NaiveDate>, missing: &str| {
+            day.map_or_else(|| missing.to_owned(), |day| day.to_string())
+        };
+        match self {
+            Self::Code => Vec::new(),
+            Self::Name => vec![row.name.clone()],
+            Self::NameKana => vec![row.name_kana.clone()],
+            Self::Prefecture => vec![
+                row.prefecture.number().to_string(),
+                row.kind.code().to_string(),
+            ],
+            Self::OpenedOn => vec![row.opened_on.to_string()],
+            Self::ClosedOn => vec![day(row.closed_on, AFTER_ALL)],
+            Self::Stage => vec![row.stage.code().to_string()],
+            Self::LastMilestoneOn => vec![day(row.last_milestone_on, BEFORE_ALL)],
+        }
     }
 
-    fn value(self, sort: &str) -> Option<Value> {
+    /// The value of a column but the code from a cursor.
+    fn value(self, text: &str) -> Option<Value> {
         Some(match self {
-            Self::Code | Self::NameKana => sort.into(),
-            Self::Stage => sort.parse::<i16>().ok()?.into(),
-            Self::OpenedOn | Self::LastMilestoneOn => sort.parse::<NaiveDate>().ok()?.into(),
+            Self::Code => return None,
+            Self::Name | Self::NameKana => text.into(),
+            Self::Prefecture | Self::Stage => text.parse::<i16>().ok()?.into(),
+            Self::OpenedOn | Self::ClosedOn | Self::LastMilestoneOn => {
+                let day: NaiveDate = text.parse().ok()?;
+                // What lies beyond is no day to PostgreSQL, or not in order as a text.
+                (0..=9999).contains(&day.year()).then(|| day.into())?
+            }
         })
     }
 }
 
 /// A place in an ordered list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// The order's value.
-    pub sort: String,
-    /// The facility.
-    pub id: FacilityId,
-}
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cursor(Vec<Value>);
 
 impl Cursor {
-    /// The place of a row that was read from a list.
-    pub fn of(row: &FacilityRow) -> Self {
-        Self {
-            sort: row.sort.clone().unwrap_or_default(),
-            id: row.id,
+    /// The place of a row of a list.
+    pub fn of(order: Order, row: &FacilityRow) -> Option<Self> {
+        Self::read(order, &Self::parts(order, row))
+    }
+
+    /// The place of a row as texts.
+    pub fn parts(order: Order, row: &FacilityRow) -> Vec<String> {
+        let mut parts = order.texts(row);
+        parts.push(row.code.clone());
+        parts
+    }
+
+    /// The place that such texts name; `None` if they are no place in a list of this order.
+    pub fn read(order: Order, parts: &[String]) -> Option<Self> {
+        let (code, before) = parts.split_last()?;
+        if parts.len() != order.columns().len() {
+            return None;
         }
+        let mut values: Vec<Value> = before
+            .iter()
+            .map(|text| order.value(text))
+            .collect::<Option<_>>()?;
+        values.push(code.as_str().into());
+        Some(Self(values))
     }
 }
 
@@ -210,8 +257,7 @@ pub async fn find(
     query.push(" AND ");
     push_scope(&mut query, scope, "s");
     let row = query.one(connection).await?;
-    row.map(|row| read(&mut Row::new(&row), fields, None))
-        .transpose()
+    row.map(|row| read(&mut Row::new(&row), fields)).transpose()
 }
 
 /// The facilities in a scope with these ids, in no order.
@@ -232,7 +278,7 @@ pub async fn find_all(
     push_scope(&mut query, scope, "s");
     let rows = query.all(database.read()).await?;
     rows.iter()
-        .map(|row| read(&mut Row::new(row), fields, None))
+        .map(|row| read(&mut Row::new(row), fields))
         .collect()
 }
 
@@ -250,40 +296,23 @@ pub async fn list(
     push_select(&mut query, fields);
     push_where(&mut query, database, scope, list);
     let descending = list.descending != backwards;
-    if let Some(cursor) = from
-        && let Some(sort) = list.order.value(&cursor.sort)
-    {
-        let beyond = if descending { " < " } else { " > " };
-        if list.order.is_unique() {
-            query
-                .push(" AND ")
-                .push(list.order.column())
-                .push(beyond)
-                .bind(sort);
-        } else {
-            query
-                .push(" AND (")
-                .push(list.order.column())
-                .push(", s.facility_id)");
-            query.push(beyond).push("(");
-            query.bind(sort).push(", ").bind(cursor.id.0).push(")");
-        }
+    let columns = list.order.columns();
+    if let Some(Cursor(values)) = from {
+        query.push(" AND (").push(&columns.join(", "));
+        query.push(if descending { ") < (" } else { ") > (" });
+        query.bind_all(values.iter().cloned()).push(")");
     }
     let direction = if descending { " DESC" } else { "" };
-    query
-        .push(" ORDER BY ")
-        .push(list.order.column())
-        .push(direction);
-    if !list.order.is_unique() {
-        query.push(", s.facility_id").push(direction);
-    }
+    query.push(" ORDER BY ");
+    query.push(&columns.join(&format!("{direction}, ")));
+    query.push(direction);
     query
         .push(" LIMIT ")
         .bind(i64::try_from(most).unwrap_or(i64::MAX));
     let rows = query.all(database.read()).await?;
     let mut rows: Vec<FacilityRow> = rows
         .iter()
-        .map(|row| read(&mut Row::new(row), fields, Some(list.order)))
+        .map(|row| read(&mut Row::new(row), fields))
         .collect::<Result<_, _>>()?;
     if backwards {
         rows.reverse();
@@ -343,34 +372,47 @@ fn push_select(query: &mut Query, fields: Fields) {
 }
 
 fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &ListQuery) {
+    // Named one by one, so that a new condition can't be forgotten here.
+    let ListQuery {
+        search,
+        kinds,
+        prefectures,
+        stages,
+        vendor,
+        has_vendor,
+        chain,
+        public_institution,
+        open,
+        planned,
+        last_milestone_until,
+        last_milestone_from,
+        order: _,
+        descending: _,
+    } = list;
     query.push(" WHERE ");
     push_scope(query, scope, "s");
-    if let Some(folded) = &list.search {
+    if let Some(folded) = search {
         query.push(" AND ");
         push_search(query, database.backend(), folded);
     }
-    push_any(query, "s.kind", list.kinds.iter().map(|kind| kind.code()));
-    if let Some(prefectures) = &list.prefectures {
+    push_any(query, "s.kind", kinds.iter().map(|kind| kind.code()));
+    if let Some(prefectures) = prefectures {
         let numbers = prefectures.iter().map(|p| i16::from(p.number()));
         push_any(query, "s.prefecture", numbers);
         if prefectures.is_empty() {
             query.push(" AND FALSE");
         }
     }
-    push_any(
-        query,
-        "s.stage",
-        list.stages.iter().map(|stage| stage.code()),
-    );
-    push_member(query, "s.vendor_id", list.vendor);
-    if list.has_vendor {
+    push_any(query, "s.stage", stages.iter().map(|stage| stage.code()));
+    push_member(query, "s.vendor_id", *vendor);
+    if *has_vendor {
         query.push(" AND s.vendor_id <> 0");
     }
-    push_member(query, "s.chain_id", list.chain);
-    if let Some(public) = list.public_institution {
+    push_member(query, "s.chain_id", *chain);
+    if let Some(public) = *public_institution {
         query.push(" AND s.public_institution = ").bind(public);
     }
-    if let Some((day, open)) = list.open {
+    if let Some((day, open)) = *open {
         query.push(if open { " AND (" } else { " AND NOT (" });
         query.push("s.opened_on <= ").bind(day);
         query
@@ -378,13 +420,13 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
             .bind(day);
         query.push("))");
     }
-    if let Some(day) = list.last_milestone_until {
+    if let Some(day) = *last_milestone_until {
         query.push(" AND s.last_milestone_on <= ").bind(day);
     }
-    if let Some(day) = list.last_milestone_from {
+    if let Some(day) = *last_milestone_from {
         query.push(" AND s.last_milestone_on >= ").bind(day);
     }
-    if let Some(planned) = &list.planned {
+    if let Some(planned) = planned {
         query.push(
             " AND EXISTS (SELECT 1 FROM milestone_plan p WHERE p.facility_id = s.facility_id AND p.milestone = ",
         );
@@ -417,7 +459,7 @@ fn push_member(query: &mut Query, column: &str, member: Option<Option<Organisati
     }
 }
 
-fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<FacilityRow, DbErr> {
+fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
     let mut facility = FacilityRow {
         id: row.take()?,
         code: row.take()?,
@@ -436,7 +478,6 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
         vendor: None,
         chain: None,
         contractor: None,
-        sort: None,
     };
     if fields.contacts {
         facility.contacts = Some((row.take()?, row.take()?, row.take()?, row.take()?));
@@ -453,14 +494,5 @@ fn read(row: &mut Row<'_>, fields: Fields, order: Option<Order>) -> Result<Facil
     if fields.contractor {
         facility.contractor = read_name(row)?;
     }
-    facility.sort = order.map(|order| match order {
-        Order::Code => facility.code.clone(),
-        Order::NameKana => facility.name_kana.clone(),
-        Order::OpenedOn => facility.opened_on.to_string(),
-        Order::Stage => facility.stage.code().to_string(),
-        Order::LastMilestoneOn => facility
-            .last_milestone_on
-            .map_or_else(|| "0001-01-01".to_owned(), |day| day.to_string()),
-    });
     Ok(facility)
 }

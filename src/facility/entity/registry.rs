@@ -10,7 +10,7 @@ use crate::{
     auth::{OrganisationKind, Scope, entity::push_scope},
     db::{
         Backend, Column, Database, DatabaseTransaction, DbErr, FacilityId, OrganisationId, Query,
-        Row, Table, Values, search,
+        Row, Table, Values, is_unique_violation, search,
     },
     facility::{InstitutionCode, text},
 };
@@ -183,24 +183,30 @@ pub async fn code_is_taken(
     Ok(row.is_some())
 }
 
-/// Adds the code of a new facility.
+/// Adds the code of a new facility. `false` if it is taken, after which the transaction is of no more use.
 pub async fn add_code(
     transaction: &DatabaseTransaction,
     facility: FacilityId,
     code: InstitutionCode,
-) -> Result<(), DbErr> {
-    FACILITY_CODE
+) -> Result<bool, DbErr> {
+    let added = FACILITY_CODE
         .insert(transaction, vec![code_values(code, facility, None)])
-        .await
+        .await;
+    match added {
+        Ok(()) => Ok(true),
+        Err(error) if is_unique_violation(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
-/// Gives a facility a new code; the old one stays findable.
+/// Gives a facility a new code; the old one stays findable. `false` if it is taken, after which the transaction
+/// is of no more use.
 pub async fn replace_code(
     transaction: &DatabaseTransaction,
     facility: FacilityId,
     code: InstitutionCode,
     on: NaiveDate,
-) -> Result<(), DbErr> {
+) -> Result<bool, DbErr> {
     Query::with(
         "UPDATE facility_code SET valid_until = $2 WHERE facility_id = $1 AND valid_until IS NULL",
         [facility.0.into(), on.into()],

@@ -4,21 +4,23 @@ use async_graphql::{Context, ID, InputObject, Object};
 use serde::Serialize;
 
 use super::{
-    query::{FacilityReference, organisation_id, resolve},
+    query::{FacilityReference, resolve},
     types::{FacilityPayload, facility_payload, named_event},
 };
 use crate::{
     api::{
-        ApiResult, Date, WriteOptions,
+        ApiResult, Date, NodeId, WriteOptions,
         context::{caller, services, writer},
+        node_id::NodeKind,
     },
     auth::OrganisationKind,
-    db::FacilityId,
+    db::{FacilityId, OrganisationId},
     facility::{
         FacilityKind,
         entity::Contacts,
         service::{Amendment, ContactsPatch, Registration, amend, register, set_reference},
     },
+    milestone::service::BulkOutcome,
 };
 
 /// A facility to be registered.
@@ -213,10 +215,11 @@ impl FacilityMutation {
             public_institution: input.public_institution,
             opened_on: input.opened_on.0,
         };
-        let writer = writer(context, "facilityRegister", &input.options, &registration)?;
-        let outcome = register(&writer, &registration).await?;
-        services(context)?.written.notify_one();
-        facility_payload(context, outcome).await
+        let written = async {
+            let writer = writer(context, "facilityRegister", &input.options, &registration)?;
+            Ok(register(&writer, &registration).await?)
+        };
+        end(context, written.await).await
     }
 
     /// Corrects a facility's names and contacts.
@@ -289,11 +292,11 @@ impl FacilityMutation {
     ) -> ApiResult<FacilityPayload> {
         let amendment = Amendment::Link {
             kind: input.kind.organisation_kind(),
+            // An id of another type names no organisation: the service says so by the input's path.
             organisation: input
                 .organisation_id
                 .as_ref()
-                .map(organisation_id)
-                .transpose()?,
+                .map(|id| OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))),
             on: input.on.0,
         };
         let request = (input.facility, input.expected_version, amendment);
@@ -325,12 +328,19 @@ impl FacilityMutation {
         #[graphql(desc = "The reference.")] input: FacilityReferenceSetInput,
     ) -> ApiResult<FacilityPayload> {
         let request = (&input.facility, &input.reference);
-        let writer = writer(context, "facilityReferenceSet", &input.options, &request)?;
-        let facility = resolve_one(context, &input.facility).await?;
-        let outcome = set_reference(&writer, facility, input.reference.as_deref()).await?;
-        services(context)?.written.notify_one();
-        facility_payload(context, outcome).await
+        let written = async {
+            let writer = writer(context, "facilityReferenceSet", &input.options, &request)?;
+            let facility = resolve_one(context, &input.facility).await?;
+            Ok(set_reference(&writer, facility, input.reference.as_deref()).await?)
+        };
+        end(context, written.await).await
     }
+}
+
+/// Wakes the background and tells what became of a write.
+async fn end(context: &Context<'_>, written: ApiResult<BulkOutcome>) -> ApiResult<FacilityPayload> {
+    services(context)?.written.notify_one();
+    facility_payload(context, written).await
 }
 
 async fn resolve_one(
@@ -348,10 +358,11 @@ async fn run(
     request: (FacilityReference, Option<i32>, Amendment),
     options: WriteOptions,
 ) -> ApiResult<FacilityPayload> {
-    let writer = writer(context, request.2.operation(), &options, &request)?;
-    let (facility, expected_version, amendment) = request;
-    let facility = resolve_one(context, &facility).await?;
-    let outcome = amend(&writer, facility, expected_version, &amendment).await?;
-    services(context)?.written.notify_one();
-    facility_payload(context, outcome).await
+    let written = async {
+        let writer = writer(context, request.2.operation(), &options, &request)?;
+        let (facility, expected_version, amendment) = request;
+        let facility = resolve_one(context, &facility).await?;
+        Ok(amend(&writer, facility, expected_version, &amendment).await?)
+    };
+    end(context, written.await).await
 }

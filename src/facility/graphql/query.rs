@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, PageArguments,
+        ApiError, ApiResult, Date, NodeId, Page, PageArguments,
         context::{caller, services},
         node_id::NodeKind,
-        page::Fingerprint,
+        page::{Fingerprint, bad_cursor},
     },
     auth::{Actor, Permission},
     db::{Database, DbErr, FacilityId, OrganisationId},
@@ -29,6 +29,11 @@ use crate::{
 
 /// Totals beyond this many are not counted out.
 const COUNTED_UP_TO: i64 = 10_000;
+
+/// Longest text that is searched for, folded, in characters.
+const MOST_SEARCHED: usize = 100;
+/// More days ago than this is before everything, and perhaps beyond what a database can tell of time.
+const MOST_DAYS_AGO: u64 = 365_000;
 
 /// How the caller names a facility: give exactly one.
 #[derive(Clone, Debug, OneofObject, serde::Serialize)]
@@ -181,19 +186,18 @@ impl FacilityQuery {
         #[graphql(desc = "How many, up to `before`; at most 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor before which to end.")] before: Option<String>,
     ) -> ApiResult<FacilityConnection> {
-        let services = services(context)?;
-        let list = list_query(
-            filter.unwrap_or_default(),
-            order_by.unwrap_or_default(),
-            services.clock.today(),
-        )?;
+        let (filter, order) = (filter.unwrap_or_default(), order_by.unwrap_or_default());
+        // Of what was asked: what follows from it is another with every day, and cursors outlive a day.
+        let fingerprint = Fingerprint::of(&(&filter, order));
+        let list = list_query(filter, order, services(context)?.clock.today())?;
         let arguments = PageArguments {
             after,
             before,
             first,
             last,
         };
-        page(context, &list, &arguments).await
+        let asked = arguments.check(&fingerprint)?;
+        page(context, &list, &fingerprint, asked).await
     }
 }
 
@@ -201,14 +205,16 @@ impl FacilityQuery {
 async fn page(
     context: &Context<'_>,
     list: &ListQuery,
-    arguments: &PageArguments,
+    fingerprint: &Fingerprint,
+    page: Page,
 ) -> ApiResult<FacilityConnection> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
     let scope = actor.scope(Permission::FacilityRead);
-    let fingerprint = Fingerprint::of(list);
-    let page = arguments.check(&fingerprint)?;
-    let cursor = page.from.as_deref().map(read_cursor).transpose()?;
+    let cursor = page
+        .from
+        .map(|parts| Cursor::read(list.order, &parts).ok_or_else(bad_cursor))
+        .transpose()?;
     let ahead = context.look_ahead();
     let mut selected = Selected::of(&ahead.field("nodes"));
     let by_edge = Selected::of(&ahead.field("edges").field("node"));
@@ -247,10 +253,7 @@ async fn page(
     let mut connection = Connection::with_additional_fields(before, after, total);
     let cursors: Vec<String> = rows
         .iter()
-        .map(|row| {
-            let sort = row.sort.as_deref().unwrap_or_default();
-            fingerprint.cursor(&[sort, &row.id.to_string()])
-        })
+        .map(|row| fingerprint.cursor(&Cursor::parts(list.order, row)))
         .collect();
     let facilities = selected.complete(database, actor, rows).await?;
     connection.edges = cursors
@@ -259,17 +262,6 @@ async fn page(
         .map(|(cursor, facility)| Edge::new(cursor, facility))
         .collect();
     Ok(connection)
-}
-
-fn read_cursor(parts: &[String]) -> ApiResult<Cursor> {
-    let bad = || ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list");
-    let [sort, id] = parts else {
-        return Err(bad());
-    };
-    Ok(Cursor {
-        sort: sort.clone(),
-        id: FacilityId(id.parse().map_err(|_| bad())?),
-    })
 }
 
 fn list_query(
@@ -287,7 +279,7 @@ fn list_query(
         days.map(|days| {
             u64::try_from(days)
                 .ok()
-                .and_then(|days| today.checked_sub_days(Days::new(days)))
+                .and_then(|days| today.checked_sub_days(Days::new(days.min(MOST_DAYS_AGO))))
                 .ok_or_else(|| ApiError::bad_input("BAD_FILTER", "days are 0 or more"))
         })
         .transpose()
@@ -336,16 +328,23 @@ pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Optio
     Some(within.collect())
 }
 
+/// Folds what is searched for, if it is not too long for that: folding can make eighteen characters of one, and of two
+/// at the least one.
 fn fold_search(text: &str) -> ApiResult<String> {
+    let bad = || ApiError::bad_input("BAD_SEARCH", "search for 2 to 100 characters");
+    if text.chars().nth(2 * MOST_SEARCHED).is_some() || has_control_characters(text) {
+        return Err(bad());
+    }
     let folded = text::fold(text);
-    let length = folded.chars().count();
-    if !(2..=100).contains(&length) || text.chars().any(char::is_control) {
-        return Err(ApiError::bad_input(
-            "BAD_SEARCH",
-            "search for 2 to 100 characters",
-        ));
+    if !(2..=MOST_SEARCHED).contains(&folded.chars().count()) {
+        return Err(bad());
     }
     Ok(folded)
+}
+
+/// No text with these is stored, and PostgreSQL doesn't even take one with a NUL to compare with.
+fn has_control_characters(text: &str) -> bool {
+    text.chars().any(char::is_control)
 }
 
 /// A global id that must be an organisation's.
@@ -372,9 +371,11 @@ pub async fn resolve(
     let own: Vec<String> = references
         .iter()
         .filter_map(|reference| match reference {
-            FacilityReference::Reference(reference) => Some(reference.clone()),
+            FacilityReference::Reference(reference) => Some(reference),
             _ => None,
         })
+        .filter(|reference| !has_control_characters(reference))
+        .cloned()
         .collect();
     let by_code = if codes.is_empty() {
         std::collections::HashMap::new()

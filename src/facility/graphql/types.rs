@@ -22,7 +22,7 @@ use crate::{
         entity::{self, Condition, FacilityRow, Fields},
     },
     milestone::{
-        Action, Aspect, Milestone, Stage,
+        Action, Aspect, Milestone, Problem, Stage,
         entity::{TimelineRow, plans, timelines},
         service::{BulkOutcome, RowOutcome},
     },
@@ -610,9 +610,13 @@ pub struct BulkRow {
 /// The payload of a write to one facility.
 pub async fn facility_payload(
     context: &Context<'_>,
-    outcome: BulkOutcome,
+    written: ApiResult<BulkOutcome>,
 ) -> ApiResult<FacilityPayload> {
     let actor = &caller(context)?.actor;
+    let outcome = match written {
+        Err(ApiError::Refused(problems)) => BulkOutcome::refused(problems),
+        written => written?,
+    };
     let row = outcome.rows.into_iter().next().unwrap_or_default();
     let facility = match row.facility {
         None => None,
@@ -627,7 +631,7 @@ pub async fn facility_payload(
         facility,
         version: row.version,
         event_ids: event_ids(&row),
-        user_errors: user_errors(&row, actor, &["input"]),
+        user_errors: user_errors(&row.problems, actor, &["input"]),
     })
 }
 
@@ -644,9 +648,9 @@ pub fn event_ids(row: &RowOutcome) -> Vec<ID> {
         .collect()
 }
 
-/// A row's problems as user errors at a path.
-pub fn user_errors(row: &RowOutcome, actor: &Actor, path: &[&str]) -> Vec<UserError> {
-    row.problems
+/// Problems as user errors at a path.
+pub fn user_errors(problems: &[Problem], actor: &Actor, path: &[&str]) -> Vec<UserError> {
+    problems
         .iter()
         .map(|problem| {
             let path = path
@@ -661,8 +665,8 @@ pub fn user_errors(row: &RowOutcome, actor: &Actor, path: &[&str]) -> Vec<UserEr
 }
 
 /// The input field that a problem is about.
-fn path_of(problem: &crate::milestone::Problem) -> Option<&'static str> {
-    use crate::milestone::Problem as P;
+fn path_of(problem: &Problem) -> Option<&'static str> {
+    use Problem as P;
     Some(match problem {
         P::NotFound | P::Forbidden => "facility",
         P::StaleVersion { .. } => "expectedVersion",
@@ -671,17 +675,20 @@ fn path_of(problem: &crate::milestone::Problem) -> Option<&'static str> {
         | P::BeforeOpening { .. }
         | P::AfterClosing { .. }
         | P::BeforeLastCode { .. }
-        | P::Incomplete => "on",
+        | P::Incomplete
+        | P::MissingDate => "on",
         P::MissingGround { .. }
         | P::NeededByLater { .. }
         | P::AlreadyReached { .. }
-        | P::NotReached { .. } => "milestone",
-        P::EventNotFound => "eventId",
+        | P::NotReached { .. }
+        | P::MissingMilestone => "milestone",
+        P::EventNotFound | P::MissingEvent => "eventId",
         P::BadCode(_) | P::CodeTaken | P::CodeDoesNotFit => "code",
         P::KindDoesNotFit => "kind",
         P::UnknownOrganisation => "organisationId",
         P::ReferenceTaken => "reference",
-        P::KeyReused => "idempotencyKey",
+        P::KeyReused | P::BadIdempotencyKey { .. } => "idempotencyKey",
+        P::BadReason { .. } => "reason",
         P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
     })
 }

@@ -237,8 +237,12 @@ pub async fn amend(
     if let Some(contacts) = &plan.contacts {
         entity::update_contacts(&transaction, facility, contacts).await?;
     }
-    if let Some((code, on)) = plan.code {
-        entity::replace_code(&transaction, facility, code, on).await?;
+    if let Some((code, on)) = plan.code
+        && !entity::replace_code(&transaction, facility, code, on).await?
+    {
+        // Somebody took it since we looked.
+        let refused = outcome(Some(facility), None, vec![Problem::CodeTaken]);
+        return writer.refuse(transaction, refused).await;
     }
     let events = commit(writer, &transaction, change, &[amended]).await?;
     done.change = Some(change);

@@ -72,7 +72,8 @@ pub async fn register_as(
         problems.push(Problem::CodeTaken);
     }
     let (Some(code), true) = (code, problems.is_empty()) else {
-        return writer.refuse(transaction, refused(problems)).await;
+        let refused = BulkOutcome::refused(problems);
+        return writer.refuse(transaction, refused).await;
     };
     if writer.dry_run {
         let tried = RowOutcome {
@@ -82,7 +83,11 @@ pub async fn register_as(
         return writer.refuse(transaction, BulkOutcome::of(tried)).await;
     }
     let facility = entity::insert(&transaction, &registration.contacts).await?;
-    entity::add_code(&transaction, facility, code).await?;
+    if !entity::add_code(&transaction, facility, code).await? {
+        // Somebody took it since we looked: another, or the same request that was sent twice.
+        let refused = BulkOutcome::refused(vec![Problem::CodeTaken]);
+        return writer.refuse(transaction, refused).await;
+    }
     let change = change::record(
         &transaction,
         writer,
@@ -95,9 +100,8 @@ pub async fn register_as(
     let after = match History::new(events.clone()).derive() {
         Ok(after) => after,
         Err(broken) => {
-            return writer
-                .refuse(transaction, refused(vec![broken.into()]))
-                .await;
+            let refused = BulkOutcome::refused(vec![broken.into()]);
+            return writer.refuse(transaction, refused).await;
         }
     };
     let amended = Amended {
@@ -229,11 +233,4 @@ pub fn check_contacts(contacts: &Contacts) -> Option<Problem> {
         && sound(email, 3)
         && email.contains('@');
     (!all).then_some(Problem::BadText { most: MOST_NAME })
-}
-
-fn refused(problems: Vec<Problem>) -> BulkOutcome {
-    BulkOutcome::of(RowOutcome {
-        problems,
-        ..RowOutcome::default()
-    })
 }

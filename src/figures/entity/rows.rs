@@ -31,9 +31,16 @@ pub struct Filter {
 impl Filter {
     /// Does a cell pass?
     pub fn passes(&self, cell: &Cell) -> bool {
+        // Named one by one, so that a new condition can't be forgotten here.
+        let Self {
+            kinds: _,
+            prefectures: _,
+            vendors,
+            chains,
+        } = self;
         self.passes_place(cell.kind, cell.prefecture)
-            && (self.vendors.is_empty() || self.vendors.contains(&cell.vendor))
-            && (self.chains.is_empty() || self.chains.contains(&cell.chain))
+            && (vendors.is_empty() || vendors.contains(&cell.vendor))
+            && (chains.is_empty() || chains.contains(&cell.chain))
     }
 
     /// Do a kind and a prefecture pass?
@@ -73,12 +80,18 @@ fn push_periods_between(query: &mut Query, first: NaiveDate, last: NaiveDate, kn
 
 /// Appends the conditions of a filter and of a scope by the dimensions of the day.
 fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
+    let Filter {
+        kinds,
+        prefectures,
+        vendors,
+        chains,
+    } = filter;
     push_any(
         query,
         "p.kind",
-        filter.kinds.iter().map(|kind| i64::from(kind.code())),
+        kinds.iter().map(|kind| i64::from(kind.code())),
     );
-    if let Some(prefectures) = &filter.prefectures {
+    if let Some(prefectures) = prefectures {
         let numbers = prefectures.iter().map(|p| i64::from(p.number()));
         push_any(query, "p.prefecture", numbers);
         if prefectures.is_empty() {
@@ -88,12 +101,12 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
     push_any(
         query,
         "p.vendor_id",
-        filter.vendors.iter().map(|id| id.map_or(0, |id| id.0)),
+        vendors.iter().map(|id| id.map_or(0, |id| id.0)),
     );
     push_any(
         query,
         "p.chain_id",
-        filter.chains.iter().map(|id| id.map_or(0, |id| id.0)),
+        chains.iter().map(|id| id.map_or(0, |id| id.0)),
     );
     let Scope::Any(clauses) = scope else {
         return;

@@ -29,6 +29,7 @@ use async_graphql::{
     Context, Enum, InputType, Lookahead, Name, Object, SelectionField, SimpleObject, Value,
     connection::{Connection, Edge},
 };
+use chrono::NaiveDate;
 
 /// One of the four nested counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
@@ -220,7 +221,7 @@ impl FigureCell<'_> {
             first,
             after,
         };
-        let page = opening.page(&self.figures.question.narrowed(&self.group))?;
+        let page = self.figures.page(&self.group, &opening)?;
         let ids = match self.figures.opened.get(&(self.group, opening)) {
             Some(ids) => ids.clone(),
             None => {
@@ -289,18 +290,18 @@ impl Opening {
         })
     }
 
-    /// The page, if the arguments make one of the facilities that a question counts.
-    pub fn page(&self, question: &Question) -> ApiResult<OpenedPage> {
+    /// The page, if the arguments make one of the facilities that a question counts, on the day that was named.
+    pub fn page(&self, question: Question, named_day: Option<NaiveDate>) -> ApiResult<OpenedPage> {
         let arguments = PageArguments {
             after: self.after.clone(),
             first: self.first,
             ..PageArguments::default()
         };
         let level = Level::from(self.level);
-        let list = Fingerprint::of(&(question, level));
+        let list = Fingerprint::of(&(named_day, question.known, &question.filter, level));
         let page = arguments.check(&list)?;
         Ok(OpenedPage {
-            question: question.clone(),
+            question,
             level,
             list,
             after: page.from.as_deref().map(read_cursor).transpose()?,

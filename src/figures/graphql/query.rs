@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_graphql::{Context, ID, InputObject, Lookahead, Object, SimpleObject};
 use chrono::{DateTime, Months, NaiveDate, Utc};
 
-use super::cells::{FigureCell, FigureLevel, Opening};
+use super::cells::{FigureCell, FigureLevel, OpenedPage, Opening};
 use crate::{
     api::{
         ApiError, ApiResult, Date,
@@ -109,6 +109,8 @@ pub struct PrefectureBands {
 /// Figures of the rollout. Every count is nested: `live ≤ ready ≤ applied ≤ all`; never add them up.
 pub struct RolloutFigures {
     pub question: Question,
+    /// The day that was named; cursors hold on to it, and so, where today was meant, outlive midnight.
+    named_day: Option<NaiveDate>,
     answer: Answer,
     /// The answer of the earlier side.
     earlier: Option<Answer>,
@@ -123,8 +125,10 @@ pub struct RolloutFigures {
 /// Counts open into facilities only if there are at most this many of them.
 pub const MOST_OPENED: usize = 10;
 
-/// What a query selects beside the counts.
+/// How a query names its day, and what it selects beside the counts.
 struct Wanted {
+    /// The day, if it is named.
+    day: Option<NaiveDate>,
     bands: bool,
     difference: bool,
     behind_total: Vec<Opening>,
@@ -199,9 +203,10 @@ impl RolloutFigures {
 }
 
 impl Wanted {
-    fn of(figures: &Lookahead<'_>) -> Self {
+    fn of(figures: &Lookahead<'_>, day: Option<NaiveDate>) -> Self {
         let (total, cells) = (figures.field("total"), figures.field("cells"));
         Self {
+            day,
             bands: figures.field("prefectureBands").exists(),
             difference: [&total, &cells]
                 .iter()
@@ -250,6 +255,7 @@ impl RolloutFigures {
         let mut figures = Self {
             answer: reading.ask(actor, &question).await?,
             question,
+            named_day: wanted.day,
             earlier: None,
             movements: None,
             by_prefecture: None,
@@ -293,12 +299,17 @@ impl RolloutFigures {
         let behind_total = behind_total.map(|page| (Group::default(), page));
         let all: Vec<_> = behind_cells.chain(behind_total).collect();
         for (group, opening) in all {
-            if let Ok(page) = opening.page(&self.question.narrowed(&group)) {
+            if let Ok(page) = self.page(&group, opening) {
                 let ids = page.read(reading, actor).await?;
                 self.opened.insert((group, opening.clone()), ids);
             }
         }
         Ok(())
+    }
+
+    /// A page of the facilities that a group counts.
+    pub fn page(&self, group: &Group, opening: &Opening) -> ApiResult<OpenedPage> {
+        opening.page(self.question.narrowed(group), self.named_day)
     }
 
     /// May the counts of a group be opened?
@@ -350,8 +361,9 @@ impl FiguresQuery {
         let services = services(context)?;
         let actor = &caller(context)?.actor;
         let known = resolve(context, known_at).await?;
+        let day = as_of.map(|day| day.0);
         let question = Question {
-            as_of: as_of.map_or_else(|| services.clock.today(), |day| day.0),
+            as_of: day.unwrap_or_else(|| services.clock.today()),
             known,
             filter: read_filter(filter.unwrap_or_default())?,
             group_by,
@@ -366,7 +378,7 @@ impl FiguresQuery {
                 Some((as_of.0, resolve(context, known_at).await?))
             }
         };
-        let wanted = Wanted::of(&context.look_ahead());
+        let wanted = Wanted::of(&context.look_ahead(), day);
         read(&services.database, actor, question, earlier, &wanted).await
     }
 

@@ -271,13 +271,19 @@ fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId
 }
 
 fn source(question: &Question, scope: &Scope) -> Source {
-    let filter = &question.filter;
+    // Kinds and prefectures are in every grid; another condition has to be thought of here.
+    let Filter {
+        kinds: _,
+        prefectures: _,
+        vendors,
+        chains,
+    } = &question.filter;
     if *scope != Scope::All {
         return Source::Rows;
     }
     let by_vendor = question.groups_by(Dimension::Vendor);
     let by_chain = question.groups_by(Dimension::Chain);
-    let members = (filter.vendors.as_slice(), filter.chains.as_slice());
+    let members = (vendors.as_slice(), chains.as_slice());
     match (question.known, members) {
         (Known::Now, ([], [])) => match (by_vendor, by_chain) {
             (false, false) => Source::Grid(Series::NATION),

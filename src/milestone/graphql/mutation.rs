@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, WriteOptions,
+        ApiError, ApiResult, Date, UserError, WriteOptions,
         context::{caller, services, writer},
     },
     db::FacilityId,
@@ -13,7 +13,7 @@ use crate::{
         facility_payload, named_event, resolve, user_errors,
     },
     milestone::{
-        Milestone,
+        Milestone, Problem,
         service::{BulkOutcome, ErrorPolicy, MOST_ROWS, Step, StepRow, write_steps},
     },
 };
@@ -27,7 +27,8 @@ pub struct MilestoneRecordInput {
     milestone: Milestone,
     /// The civil day (JST) on which it was reached; not in the future.
     on: Date,
-    /// Record READER_APPLIED and READY on the same day where the milestone needs them and they are missing.
+    /// Record READER_APPLIED and READY on the same day where the milestone needs them and they are missing; you must be
+    /// one who may record them.
     #[graphql(default)]
     imply_earlier: bool,
     /// A remark kept with the record.
@@ -156,6 +157,8 @@ pub struct MilestoneBulkRecordPayload {
     written_count: i32,
     /// Rows that were refused.
     refused_count: i32,
+    /// What is wrong with the request itself; if anything is, no row was looked at.
+    user_errors: Vec<UserError>,
 }
 
 /// Mutations of the pipeline.
@@ -175,7 +178,7 @@ impl MilestoneMutation {
             on: input.on.0,
             imply_earlier: input.imply_earlier,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneRecord", row, input.options).await
     }
 
@@ -189,7 +192,7 @@ impl MilestoneMutation {
             milestone: input.milestone,
             on: input.on.map(|day| day.0),
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestonePlan", row, input.options).await
     }
 
@@ -205,7 +208,7 @@ impl MilestoneMutation {
             on: input.on.0,
             with_later: input.with_later,
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneWithdraw", row, input.options).await
     }
 
@@ -220,7 +223,7 @@ impl MilestoneMutation {
             event: named_event(&input.event_id),
             on: input.on.map(|day| day.0),
         };
-        let row = (input.facility, step, input.expected_version, input.note);
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
         one(context, "milestoneCorrect", row, input.options).await
     }
 
@@ -241,34 +244,47 @@ impl MilestoneMutation {
             dry_run: input.dry_run,
             reason: input.reason,
         };
-        let rows = input
-            .rows
-            .into_iter()
-            .map(bulk_step)
-            .collect::<ApiResult<Vec<_>>>()?;
-        let outcome = write(
+        let rows = input.rows.into_iter().map(named_step).collect();
+        let written = write(
             context,
             "milestoneBulkRecord",
             rows,
             input.error_policy,
             &options,
         )
-        .await?;
-        bulk_payload(context, outcome).await
+        .await;
+        match written {
+            Err(ApiError::Refused(problems)) => {
+                let actor = &caller(context)?.actor;
+                Ok(MilestoneBulkRecordPayload {
+                    rows: Vec::new(),
+                    written_count: 0,
+                    refused_count: 0,
+                    user_errors: user_errors(&problems, actor, &["input"]),
+                })
+            }
+            written => bulk_payload(context, written?).await,
+        }
     }
 }
 
-type NamedStep = (FacilityReference, Step, Option<i32>, Option<String>);
+type NamedStep = (
+    FacilityReference,
+    Result<Step, Problem>,
+    Option<i32>,
+    Option<String>,
+);
 
-fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
+fn named_step(row: MilestoneRowInput) -> NamedStep {
+    let step = step(&row);
+    (row.facility, step, row.expected_version, row.note)
+}
+
+fn step(row: &MilestoneRowInput) -> Result<Step, Problem> {
     let on = row.on.map(|day| day.0);
-    let milestone = given(
-        row.milestone,
-        "MISSING_MILESTONE",
-        "RECORD, PLAN and WITHDRAW need `milestone`",
-    );
-    let day = given(on, "MISSING_DATE", "RECORD and WITHDRAW need `on`");
-    let step = match row.action {
+    let day = on.ok_or(Problem::MissingDate);
+    let milestone = row.milestone.ok_or(Problem::MissingMilestone);
+    Ok(match row.action {
         MilestoneAction::Record => Step::Record {
             milestone: milestone?,
             on: day?,
@@ -284,19 +300,14 @@ fn bulk_step(row: MilestoneRowInput) -> ApiResult<NamedStep> {
             with_later: row.with_others,
         },
         MilestoneAction::Correct => Step::Correct {
-            event: given(
-                row.event_id.as_ref().map(named_event),
-                "MISSING_EVENT",
-                "CORRECT needs `eventId`",
-            )?,
+            event: row
+                .event_id
+                .as_ref()
+                .map(named_event)
+                .ok_or(Problem::MissingEvent)?,
             on,
         },
-    };
-    Ok((row.facility, step, row.expected_version, row.note))
-}
-
-fn given<T>(value: Option<T>, code: &'static str, message: &str) -> ApiResult<T> {
-    value.ok_or_else(|| ApiError::bad_input(code, message))
+    })
 }
 
 async fn one(
@@ -305,15 +316,15 @@ async fn one(
     row: NamedStep,
     options: WriteOptions,
 ) -> ApiResult<FacilityPayload> {
-    let outcome = write(
+    let written = write(
         context,
         operation,
         vec![row],
         ErrorPolicy::RejectAll,
         &options,
     )
-    .await?;
-    facility_payload(context, outcome).await
+    .await;
+    facility_payload(context, written).await
 }
 
 async fn write(
@@ -379,12 +390,13 @@ async fn bulk_payload(
             facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
             version: row.version,
             event_ids: event_ids(row),
-            user_errors: user_errors(row, actor, &["input", "rows", &index.to_string()]),
+            user_errors: user_errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
         })
         .collect();
     Ok(MilestoneBulkRecordPayload {
         rows,
         written_count: i32::try_from(written).unwrap_or(i32::MAX),
         refused_count: i32::try_from(refused).unwrap_or(i32::MAX),
+        user_errors: Vec::new(),
     })
 }

@@ -33,7 +33,7 @@ const MOST_NOTE: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// The milestone was reached on a day. With `imply_earlier`, READER_APPLIED and READY are recorded on
-    /// the same day where the milestone needs them and they are missing.
+    /// the same day where the milestone needs them and they are missing; who may not record these may not imply them.
     Record {
         /// Which.
         milestone: Milestone,
@@ -72,8 +72,8 @@ pub enum Step {
 pub struct StepRow {
     /// The facility; `None` if what the caller gave is none of theirs.
     pub facility: Option<FacilityId>,
-    /// What to do.
-    pub step: Step,
+    /// What to do, or what is wrong with how it was asked.
+    pub step: Result<Step, Problem>,
     /// The version the caller read.
     pub expected_version: Option<i32>,
     /// A remark kept with the event.
@@ -120,6 +120,14 @@ impl BulkOutcome {
             rows: vec![row],
         }
     }
+
+    /// Of a request with one row that was refused before its facility was looked at.
+    pub fn refused(problems: Vec<Problem>) -> Self {
+        Self::of(RowOutcome {
+            problems,
+            ..RowOutcome::default()
+        })
+    }
 }
 
 /// Does the steps of all rows in one transaction, by the error policy, or answers as the first time if
@@ -157,7 +165,6 @@ struct Working {
     history: History,
     after: Derived,
     events: Vec<Event>,
-    milestones: Vec<Milestone>,
     order: usize,
 }
 
@@ -227,7 +234,6 @@ impl Draft {
                     before,
                     history,
                     events: Vec::new(),
-                    milestones: Vec::new(),
                     order: usize::MAX,
                 },
             );
@@ -269,30 +275,36 @@ impl Draft {
         if !working.state.within(&self.visible) {
             return Err(not_found());
         }
-        let milestone = milestone_of(working, &row.step).map_err(|problem| vec![problem])?;
+        let step = row.step.as_ref().map_err(|wrong| vec![wrong.clone()])?;
+        let milestone = milestone_of(working, step).map_err(|problem| vec![problem])?;
         if !working.state.within(self.recording.of(milestone)) {
             return Err(vec![Problem::Forbidden]);
         }
-        let mut problems = check_row(row, &working.state, self.today);
-        let subject = (facility, Subject::from(&row.step));
-        let first = *self.seen.entry(subject).or_insert(index);
+        let mut problems = check_row(row, step, &working.state, self.today);
+        let subject = Subject::from(step);
+        let first = *self.seen.entry((facility, subject)).or_insert(index);
         if first != index {
             problems.push(Problem::DuplicateRow { first });
         }
-        match apply(working, &row.step, row.note.as_ref()) {
-            Ok((history, after, events)) if problems.is_empty() => {
+        match apply(working, step, row.note.as_ref()) {
+            Ok((history, after, events)) => {
+                let may = |milestone| working.state.within(self.recording.of(milestone));
+                if !touched(&events).all(may) {
+                    problems.push(Problem::Forbidden);
+                }
+                if !problems.is_empty() {
+                    return Err(problems);
+                }
                 let made = events.len();
                 working.history = history;
                 working.after = after;
                 working.events.extend(events);
-                working.milestones.push(milestone);
                 working.order = working.order.min(index);
-                if let Some(undone) = Subject::from(&row.step).undone() {
+                if let Some(undone) = subject.undone() {
                     self.seen.remove(&(facility, undone));
                 }
                 Ok(made)
             }
-            Ok(_) => Err(problems),
             Err(problem) => {
                 problems.push(problem);
                 Err(problems)
@@ -315,11 +327,7 @@ impl Draft {
         let written: Vec<(&LockedState, Milestone)> = self
             .facilities
             .values()
-            .flat_map(|one| {
-                one.milestones
-                    .iter()
-                    .map(|milestone| (&one.state, *milestone))
-            })
+            .flat_map(|one| touched(&one.events).map(|milestone| (&one.state, milestone)))
             .collect();
         actor.acting_over(
             Permission::MilestoneWrite,
@@ -386,7 +394,7 @@ impl Draft {
 }
 
 /// The checks that need no history.
-fn check_row(row: &StepRow, state: &LockedState, today: NaiveDate) -> Vec<Problem> {
+fn check_row(row: &StepRow, step: &Step, state: &LockedState, today: NaiveDate) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(expected) = row.expected_version
         && expected != state.version
@@ -395,7 +403,7 @@ fn check_row(row: &StepRow, state: &LockedState, today: NaiveDate) -> Vec<Proble
             current: state.version,
         });
     }
-    let (day, may_be_ahead) = match &row.step {
+    let (day, may_be_ahead) = match step {
         Step::Record { on, .. } | Step::Withdraw { on, .. } => (Some(*on), false),
         Step::Correct { on, .. } => (*on, false),
         Step::Plan { on, .. } => (*on, true),
@@ -437,6 +445,14 @@ fn milestone_of(working: &Working, step: &Step) -> Result<Milestone, Problem> {
             }
         }
     }
+}
+
+/// The milestones that events are about, those among them that the caller only implied.
+fn touched(events: &[Event]) -> impl Iterator<Item = Milestone> {
+    events.iter().filter_map(|event| match event.aspect {
+        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(milestone),
+        _ => None,
+    })
 }
 
 /// The history after a step, what follows from it, and the events that the step makes.

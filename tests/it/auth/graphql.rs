@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Request, Variables};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kaitsu::{
     api::{ApiSchema, Caller, NodeId, node_id::NodeKind, schema},
     app::Services,
@@ -312,6 +313,44 @@ async fn members_are_paged_in_both_directions(
         let code = errors[0]["extensions"]["code"].as_str().unwrap().to_owned();
         assert!(code.starts_with("BAD_"), "{bad}: {code}");
     }
+    // From this list, but not from us.
+    let cursor = BASE64_URL_SAFE_NO_PAD
+        .decode(end.as_str().unwrap())
+        .unwrap();
+    let cursor = String::from_utf8(cursor).unwrap();
+    let (list, _) = cursor.split_once('\u{1f}').unwrap();
+    for parts in ["", "\u{1f}x", "\u{1f}1\u{1f}2"] {
+        let forged = BASE64_URL_SAFE_NO_PAD.encode(format!("{list}{parts}"));
+        let (_, errors) = page(&format!("first: 1, after: \"{forged}\"")).await;
+        assert_eq!(errors[0]["extensions"]["code"], "BAD_CURSOR", "{parts:?}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_that_was_used_for_something_else_is_told_at_its_place(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let api = Api::new(backend).await;
+    let fund = api
+        .world
+        .actor("fund@example.jp", Kind::PaymentFund, Role::Admin)
+        .await;
+    let create = async |name: &str| {
+        let input =
+            json!({ "kind": "VENDOR", "name": name, "nameKana": "ア", "idempotencyKey": "k1" });
+        api.mutate(&fund, "organisationCreate", "organisation { name }", input)
+            .await
+    };
+    let first = create("あおばシステム").await;
+    assert_eq!(first["organisation"]["name"], "あおばシステム");
+    let other = create("みどりシステム").await;
+    assert_eq!(other["organisation"], Value::Null);
+    assert_eq!(other["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(
+        other["userErrors"][0]["path"],
+        json!(["input", "idempotencyKey"])
+    );
 }
 
 #[rstest]

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use kaitsu::{
     auth::{Actor, Language, OrganisationKind},
+    backup,
     db::Backend,
 };
 use rstest::rstest;
@@ -141,6 +142,7 @@ async fn cursors_of_other_lists_and_made_up_ones_are_refused(
         forged(&head, "-1"),
         forged(&head, "1.5"),
         forged(&head, "99999999999999999999"),
+        forged(&head, "1\0"),
     ];
     for cursor in bad {
         let refused = scene.try_page(&ministry(), 10, Some(&cursor)).await.err();
@@ -250,5 +252,42 @@ async fn pages_stay_bounded_and_cursors_silent_where_nothing_is_the_readers(
         page.nodes.len(),
         100,
         "nothing is looked over where all is the reader's"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_cursor_of_the_original_is_refused_by_its_restored_copy(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (original, copy) = (Scene::new(backend).await, Scene::new(backend).await);
+    let clinic = original.clinic(1).await;
+    original.settle().await;
+    let name = format!("kaitsu-feed-{:016x}.gz", rand::random::<u64>());
+    let file = std::env::temp_dir().join(name);
+    let services = &original.api.services;
+    backup::backup(&services.database, &services.clock, &file, &|_| {})
+        .await
+        .unwrap();
+    let head = original.head(&ministry()).await;
+    backup::restore(&copy.api.services.database, &file, &|_| {})
+        .await
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+
+    // The copy goes on by itself, past the number that the reader has.
+    for name in ["浜内科", "港内科"] {
+        copy.rename(&clinic, name).await;
+        copy.settle().await;
+    }
+    let refused = copy.try_page(&ministry(), 10, Some(&head)).await.err();
+    assert_eq!(refused.as_deref(), Some("BAD_CURSOR"));
+    let (whole, end) = copy.rest(&ministry(), 10, None).await;
+    assert_eq!(whole.len(), 3);
+    assert!(
+        copy.page(&ministry(), 10, Some(&end))
+            .await
+            .nodes
+            .is_empty()
     );
 }

@@ -263,7 +263,7 @@ pub fn position_of(cursor: &str) -> (i64, i64) {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
     let mut parts = text
         .split('\u{1f}')
-        .skip(1)
+        .skip(2)
         .map(|part| part.parse().unwrap());
     (parts.next().unwrap(), parts.next().unwrap())
 }
@@ -272,6 +272,6 @@ pub fn position_of(cursor: &str) -> (i64, i64) {
 pub fn forged(cursor: &str, seq: &str) -> String {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
     let mut parts: Vec<&str> = text.split('\u{1f}').collect();
-    parts[1] = seq;
+    parts[2] = seq;
     BASE64_URL_SAFE_NO_PAD.encode(parts.join("\u{1f}"))
 }

@@ -5,7 +5,7 @@ use kaitsu::{
     api::{ApiSchema, Caller, policy, schema},
     app::{Clock, Services},
     auth::{Actor, Grant, Identity, Language, OrganisationKind, Role},
-    db::{Backend, FacilityId, OrganisationId, Query, UserId},
+    db::{Backend, Database, FacilityId, OrganisationId, Query, UserId},
     facility::Bureau,
 };
 use serde_json::{Value, json};
@@ -25,15 +25,17 @@ impl Api {
         let database = TestDatabase::new(backend).await;
         let clock = Clock::fixed(super::accounts::morning());
         let services = Services::new(database.db().clone(), clock);
-        let auth =
-            super::accounts::open(database.db(), &services.clock, super::accounts::settings())
-                .await;
-        let schema = schema::build(&services, std::sync::Arc::new(auth));
+        let schema = build(&services).await;
         Self {
             database,
             services,
             schema,
         }
+    }
+
+    /// Another process of the same deployment, by its schema.
+    pub async fn beside(&self, database: Database) -> ApiSchema {
+        build(&Services::new(database, self.services.clock.clone())).await
     }
 
     /// Adds an organisation.
@@ -55,33 +57,7 @@ impl Api {
 
     /// Runs an operation as an actor and returns the whole response.
     pub async fn call(&self, actor: &Actor, query: &str, variables: Value) -> Value {
-        let mut request = Request::new(query).variables(Variables::from_json(variables));
-        let document = request.parsed_query().unwrap().clone();
-        for (_, operation) in document.operations.iter() {
-            let fields: Vec<String> = operation
-                .node
-                .selection_set
-                .node
-                .items
-                .iter()
-                .filter_map(|item| match &item.node {
-                    async_graphql::parser::types::Selection::Field(field) => {
-                        Some(field.node.name.node.to_string())
-                    }
-                    _ => None,
-                })
-                .collect();
-            let kind: OperationType = operation.node.ty;
-            if let Err(denial) = policy::check(actor, kind, &fields) {
-                return json!({ "errors": [{ "extensions": { "code": format!("{denial:?}") } }] });
-            }
-        }
-        let caller = Caller {
-            actor: actor.clone(),
-            request_id: "test".to_owned(),
-        };
-        let response = self.schema.execute(request.data(caller)).await;
-        serde_json::to_value(response).unwrap()
+        call(&self.schema, actor, query, variables).await
     }
 
     /// Runs an operation that must have no errors and returns its data.
@@ -116,6 +92,43 @@ impl Api {
         assert_eq!(payload["userErrors"], json!([]), "{code}");
         payload["facility"]["id"].as_str().unwrap().to_owned()
     }
+}
+
+/// Runs an operation as an actor against a schema and returns the whole response.
+pub async fn call(schema: &ApiSchema, actor: &Actor, query: &str, variables: Value) -> Value {
+    let mut request = Request::new(query).variables(Variables::from_json(variables));
+    let document = request.parsed_query().unwrap().clone();
+    for (_, operation) in document.operations.iter() {
+        let fields: Vec<String> = operation
+            .node
+            .selection_set
+            .node
+            .items
+            .iter()
+            .filter_map(|item| match &item.node {
+                async_graphql::parser::types::Selection::Field(field) => {
+                    Some(field.node.name.node.to_string())
+                }
+                _ => None,
+            })
+            .collect();
+        let kind: OperationType = operation.node.ty;
+        if let Err(denial) = policy::check(actor, kind, &fields) {
+            return json!({ "errors": [{ "extensions": { "code": format!("{denial:?}") } }] });
+        }
+    }
+    let caller = Caller {
+        actor: actor.clone(),
+        request_id: "test".to_owned(),
+    };
+    let response = schema.execute(request.data(caller)).await;
+    serde_json::to_value(response).unwrap()
+}
+
+async fn build(services: &Services) -> ApiSchema {
+    let settings = super::accounts::settings();
+    let auth = super::accounts::open(&services.database, &services.clock, settings).await;
+    schema::build(services, std::sync::Arc::new(auth))
 }
 
 /// Someone of an organisation.
