@@ -89,6 +89,16 @@ impl World {
         organisation: &str,
         role: Role,
     ) -> UserCreated {
+        if kind == OrganisationKind::Facility {
+            // A facility claims its account; the operator makes none.
+            let code = kind.code();
+            let sql = format!(
+                "INSERT INTO organisation (kind, name, name_kana, created_at) SELECT {code}, '{organisation}', '', \
+                 '2021-12-01 00:00:00+00:00' WHERE NOT EXISTS (SELECT 1 FROM organisation WHERE kind = {code} \
+                 AND name = '{organisation}')"
+            );
+            self.database.run(&sql).await;
+        }
         let bureau = (kind == OrganisationKind::RegionalBureau)
             .then(|| kaitsu::facility::Bureau::from_code(0).unwrap());
         let input = UserCreate {
