@@ -20,8 +20,6 @@ async fn scene() -> Api {
     let clinic = api
         .register("0110112489", "MEDICAL_CLINIC", "みなと内科")
         .await;
-    let link = format!("UPDATE facility_state SET vendor_id = {vendor}");
-    api.database.run(&link).await;
     let row = |milestone: &str, action: &str, on: &str| json!({ "facility": { "id": clinic }, "milestone": milestone, "action": action, "on": on });
     let rows = [
         row("READER_APPLIED", "RECORD", "2021-06-01"),
@@ -33,6 +31,8 @@ async fn scene() -> Api {
         .data(&ministry(), write, json!({ "input": { "rows": rows } }))
         .await;
     assert_eq!(data["milestoneBulkRecord"]["refusedCount"], 0);
+    let link = format!("UPDATE facility_state SET vendor_id = {vendor}");
+    api.database.run(&link).await;
     api
 }
 
