@@ -2,13 +2,13 @@
 //! connection still works, a round trip that costs as much as a look-up, and hands a connection to whichever thread
 //! comes first, which then waits for another thread's event loop. Lanes keep connections that sqlx's pool has lent:
 //! each at the thread on whose event loop it was opened, and ready for the next statement as soon as the last one
-//! ended well. One that failed or was given up in the middle goes back to sqlx's pool, which looks after it, and so do
+//! ended well. Who finds none waits in the queue of its own lane. One that failed or was given up in the middle goes back to sqlx's pool, which looks after it, and so do
 //! those that transactions wait for.
 
 use std::{
     cell::Cell,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -24,6 +24,7 @@ use sea_orm::{
     },
 };
 use sea_query_sqlx::SqlxValues;
+use tokio::sync::Notify;
 
 /// Threads beyond this many share lanes.
 const LANES: usize = 64;
@@ -36,9 +37,30 @@ const LENT_FOR: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug)]
 struct Lent {
     connection: PoolConnection<Postgres>,
-    lane: usize,
+    /// Of the lane that it comes back to.
+    place: usize,
     since: Instant,
     used: Instant,
+}
+
+/// The connections of the threads that share a lane.
+#[derive(Debug, Default)]
+struct Lane {
+    idle: Mutex<Vec<Lent>>,
+    /// Who waits for a connection here.
+    queue: AtomicUsize,
+    /// Rung when one comes back while somebody waits.
+    back: Notify,
+}
+
+impl Lane {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Lent>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.queue.load(Ordering::SeqCst) > 0
+    }
 }
 
 /// Connections at the threads that opened them.
@@ -46,10 +68,10 @@ struct Lent {
 pub(super) struct Lanes {
     pool: PgPool,
     most: u32,
-    idle: [Mutex<Vec<Lent>>; LANES],
+    lanes: [Lane; LANES],
     /// Who waits for a connection of sqlx's pool.
     waiting: AtomicUsize,
-    statements: std::sync::Arc<AtomicU64>,
+    statements: Arc<AtomicU64>,
 }
 
 /// Somebody waits for a connection of sqlx's pool for as long as this lives.
@@ -64,16 +86,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The lane of this thread.
-fn lane() -> usize {
+/// The place of this thread's lane.
+fn place() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static LANE: Cell<Option<usize>> = const { Cell::new(None) };
+        static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
     }
-    LANE.with(|lane| {
-        lane.get().unwrap_or_else(|| {
+    PLACE.with(|place| {
+        place.get().unwrap_or_else(|| {
             let mine = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
-            lane.set(Some(mine));
+            place.set(Some(mine));
             mine
         })
     })
@@ -81,11 +103,11 @@ fn lane() -> usize {
 
 impl Lanes {
     /// Lanes of a pool that opens at most so many connections, counting statements.
-    pub(super) fn new(pool: PgPool, most: u32, statements: std::sync::Arc<AtomicU64>) -> Self {
+    pub(super) fn new(pool: PgPool, most: u32, statements: Arc<AtomicU64>) -> Self {
         Self {
             pool,
             most,
-            idle: std::array::from_fn(|_| Mutex::default()),
+            lanes: std::array::from_fn(|_| Lane::default()),
             waiting: AtomicUsize::new(0),
             statements,
         }
@@ -93,18 +115,16 @@ impl Lanes {
 
     /// Connections of the pool: open ones, and those of them that nobody uses.
     pub(super) fn size(&self) -> (u32, usize) {
-        let idle: usize = (0..LANES)
-            .filter_map(|lane| self.idle_in(lane, |idle| idle.len()))
-            .sum();
+        let idle: usize = self.lanes.iter().map(|lane| lane.idle().len()).sum();
         (self.pool.size(), self.pool.num_idle() + idle)
     }
 
     /// Announces that a connection of sqlx's pool will be waited for, and hands it one if it has none.
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        if self.pool.num_idle() == 0 && self.pool.size() >= self.most {
+        if self.pool.num_idle() == 0 && self.is_full() {
             // Dropping it returns it.
-            drop(self.pop());
+            drop(self.any());
         }
         Waiting(Some(&self.waiting))
     }
@@ -112,54 +132,75 @@ impl Lanes {
     /// Gives every idle connection back, and takes no more.
     pub(super) async fn close(&self) {
         let closed = self.pool.close();
-        for lane in 0..LANES {
-            drop(self.idle_in(lane, std::mem::take));
+        for lane in &self.lanes {
+            drop(std::mem::take(&mut *lane.idle()));
         }
         closed.await;
     }
 
-    fn idle_in<T>(&self, lane: usize, act: impl FnOnce(&mut Vec<Lent>) -> T) -> Option<T> {
-        let lane = self.idle.get(lane)?;
-        Some(act(&mut lane
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)))
+    fn is_full(&self) -> bool {
+        self.pool.size() >= self.most
     }
 
-    /// An idle connection, this thread's first.
-    fn pop(&self) -> Option<Lent> {
-        let mine = lane();
-        (mine..LANES)
-            .chain(0..mine)
-            .find_map(|lane| self.idle_in(lane, Vec::pop).flatten())
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a place is below the number of lanes"
+    )]
+    fn at(&self, place: usize) -> &Lane {
+        &self.lanes[place % LANES]
+    }
+
+    /// An idle connection of any lane, this thread's first.
+    fn any(&self) -> Option<Lent> {
+        let mine = place();
+        (mine..mine + LANES).find_map(|place| self.at(place).idle().pop())
     }
 
     async fn take(&self) -> Result<Lent, DbErr> {
         loop {
-            let mine = self.idle_in(lane(), Vec::pop).flatten();
-            let idle = match mine {
-                None if self.pool.size() >= self.most => self.pop(),
-                mine => mine,
+            let mine = self.at(place()).idle().pop();
+            let idle = if mine.is_none() && self.is_full() {
+                self.any()
+            } else {
+                mine
             };
-            let Some(mut lent) = idle else {
-                return self.borrow().await;
+            let lent = match idle {
+                Some(lent) => lent,
+                None if !self.is_full() || self.pool.num_idle() > 0 => self.borrow().await?,
+                None => self.queue().await?,
             };
-            if lent.used.elapsed() < TRUSTED_FOR || lent.connection.ping().await.is_ok() {
+            if let Some(lent) = trusted(lent).await {
                 return Ok(lent);
             }
-            lent.connection.close_on_drop();
         }
     }
 
+    /// From sqlx's pool, which has one or may open one.
     async fn borrow(&self) -> Result<Lent, DbErr> {
         let _waiting = self.wait();
-        let connection = self.pool.acquire().await.map_err(not_acquired)?;
-        let now = Instant::now();
-        Ok(Lent {
-            connection,
-            lane: lane(),
-            since: now,
-            used: now,
-        })
+        self.pool.acquire().await.map(lent).map_err(not_acquired)
+    }
+
+    /// The next that comes back, to this lane or to sqlx's pool.
+    async fn queue(&self) -> Result<Lent, DbErr> {
+        let lane = self.at(place());
+        lane.queue.fetch_add(1, Ordering::SeqCst);
+        let _queued = Waiting(Some(&lane.queue));
+        let acquire = self.pool.acquire();
+        tokio::pin!(acquire);
+        loop {
+            let back = lane.back.notified();
+            tokio::pin!(back);
+            back.as_mut().enable();
+            if let Some(lent) = self.any() {
+                return Ok(lent);
+            }
+            tokio::select! {
+                () = back => {}
+                // It also says when the time is up.
+                acquired = &mut acquire => return acquired.map(lent).map_err(not_acquired),
+            }
+        }
     }
 
     /// Makes a connection ready for the next statement after one that ended so.
@@ -175,7 +216,13 @@ impl Lanes {
         let wanted = self.waiting.load(Ordering::SeqCst) > 0 || self.pool.is_closed();
         if !wanted && lent.since.elapsed() < LENT_FOR {
             lent.used = Instant::now();
-            self.idle_in(lent.lane, |idle| idle.push(lent));
+            let home = self.at(lent.place);
+            home.idle().push(lent);
+            let waited_for = home.is_waited_for().then_some(home);
+            let elsewhere = || self.lanes.iter().find(|lane| lane.is_waited_for());
+            if let Some(lane) = waited_for.or_else(elsewhere) {
+                lane.back.notify_one();
+            }
         }
         result
     }
@@ -183,6 +230,25 @@ impl Lanes {
     fn count(&self) {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+fn lent(connection: PoolConnection<Postgres>) -> Lent {
+    let now = Instant::now();
+    Lent {
+        connection,
+        place: place(),
+        since: now,
+        used: now,
+    }
+}
+
+/// A connection that works, as far as one can know.
+async fn trusted(mut lent: Lent) -> Option<Lent> {
+    if lent.used.elapsed() < TRUSTED_FOR || lent.connection.ping().await.is_ok() {
+        return Some(lent);
+    }
+    lent.connection.close_on_drop();
+    None
 }
 
 fn not_acquired(error: sqlx::Error) -> DbErr {

@@ -88,6 +88,26 @@ impl Table {
         self.write(connection, rows, &tail).await.map(drop)
     }
 
+    /// Replaces the row whose first column has this row's value.
+    pub async fn update(
+        &self,
+        connection: &impl ConnectionTrait,
+        row: Values,
+    ) -> Result<(), DbErr> {
+        let mut query = Query::new(format!("UPDATE {} SET ", self.name));
+        let mut columns = self.columns.iter().zip(row);
+        let Some(((key, _), id)) = columns.next() else {
+            return Ok(());
+        };
+        for (position, ((name, _), value)) in columns.enumerate() {
+            query.push(if position > 0 { ", " } else { "" });
+            query.push(name).push(" = ").bind(value);
+        }
+        query.push(" WHERE ").push(key).push(" = ").bind(id);
+        query.execute(connection).await?;
+        Ok(())
+    }
+
     /// Reads a row of all columns, in their order.
     pub fn read(&self, row: &mut Row<'_>) -> Result<Values, DbErr> {
         self.columns

@@ -277,6 +277,11 @@ pub async fn insert_events(
     Ok(ids.into_iter().map(EventId).collect())
 }
 
+/// Writes the state of a facility that has one, which costs a database less than not to know.
+pub async fn update_state(transaction: &DatabaseTransaction, row: Values) -> Result<(), DbErr> {
+    FACILITY_STATE.update(transaction, row).await
+}
+
 /// Writes the states of facilities.
 pub async fn upsert_states(
     transaction: &DatabaseTransaction,
@@ -458,4 +463,16 @@ pub async fn timelines(
 /// Reads a source's code.
 pub fn read_source(code: i16) -> Result<Source, DbErr> {
     Source::from_code(code).ok_or_else(|| DbErr::Type(format!("no source has the code {code}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_has_a_column_for_each_milestone_in_the_order_in_which_they_are_written() {
+        let columns = FACILITY_STATE.columns.iter().map(|(name, _)| *name);
+        let dates: Vec<&str> = columns.skip(13).collect();
+        assert_eq!(dates, Milestone::ALL.map(Milestone::column));
+    }
 }

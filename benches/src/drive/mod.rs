@@ -31,6 +31,8 @@ use crate::Failure;
 
 /// The loaded database.
 const DATABASE: &str = "kaitsu_bench";
+/// The same with ten times the facilities.
+const LARGE: &str = "kaitsu_bench_large";
 
 /// What the bench is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -56,6 +58,9 @@ pub struct Options {
     /// This part of the national data
     #[arg(long, default_value = "1")]
     scale: Scale,
+    /// Measure the figures on ten times the data as well
+    #[arg(long)]
+    large: bool,
     /// Only operations whose name contains this
     #[arg(long)]
     only: Option<String>,
@@ -110,9 +115,12 @@ pub async fn run(options: Options) -> Result<Report, Failure> {
         options,
     };
     bench.load().await?;
-    let askers = bench.askers().await?;
+    let askers = bench.askers(DATABASE).await?;
     bench.read(&askers).await?;
     bench.write(&askers).await?;
+    if bench.options.large {
+        bench.large().await?;
+    }
     Ok(bench.report)
 }
 
@@ -122,11 +130,37 @@ impl Bench {
         self.report.facts.push(fact);
     }
 
-    async fn askers(&self) -> Result<Askers, Failure> {
-        let pool = self.cluster.open(DATABASE).await?;
-        let askers = world::askers(&self.cluster.url_of(DATABASE), &pool).await?;
+    async fn askers(&self, database: &str) -> Result<Askers, Failure> {
+        let pool = self.cluster.open(database).await?;
+        let askers = world::askers(&self.cluster.url_of(database), &pool).await?;
         pool.close().await;
         Ok(askers)
+    }
+
+    /// The figures of a nation of 2.3 million facilities.
+    async fn large(&mut self) -> Result<(), Failure> {
+        if !self.cluster.has(LARGE).await? {
+            self.cluster.make(LARGE, None).await?;
+            let url = self.cluster.url_of(LARGE);
+            let scale = "10".parse()?;
+            self.programs
+                .load(scale, &self.options.folder, Some(&url))?;
+        }
+        let askers = self.askers(LARGE).await?;
+        let url = self.cluster.url_of(LARGE);
+        let pool = self.cluster.open(LARGE).await?;
+        let ours = self.programs.serve_kaitsu(&url)?;
+        let floor = self.programs.serve_floor(&url)?;
+        for mut workload in figures(&askers) {
+            workload.name = match workload.name {
+                "national figures today" => "figures of 2.3 million facilities today",
+                "national figures of a past day" => "figures of 2.3 million, of a past day",
+                _ => "figures of 2.3 million, as known then",
+            };
+            self.compare(&pool, &workload, &ours, &floor).await?;
+        }
+        pool.close().await;
+        Ok(())
     }
 
     async fn read(&mut self, askers: &Askers) -> Result<(), Failure> {

@@ -169,33 +169,51 @@ struct Pieces {
 enum Beside {
     /// Whatever is not folded.
     NotFolded,
-    /// Up to a number, those of the day that began at an instant, and what is not folded.
-    UpTo(i64, DateTime<Utc>),
+    /// What is known up to a number of a day: that day's changes, and those that are not folded if the number isn't.
+    UpTo {
+        seq: i64,
+        day_begins: DateTime<Utc>,
+        is_folded: bool,
+    },
+}
+
+/// Changes that stand together in one index, which those of a condition with OR do not. None is of two sorts.
+#[derive(Clone, Copy)]
+enum Sort {
+    OfTheDay,
+    NotFolded,
+    NotNumbered,
 }
 
 impl Beside {
-    /// Appends one of the two conditions on a change `c` of which exactly one holds for each. Each is a stretch of one
-    /// index, which a condition with OR is not.
-    fn push(self, query: &mut Query, second: bool) {
+    fn sorts(self) -> &'static [Sort] {
+        match self {
+            Self::NotFolded => &[Sort::NotFolded, Sort::NotNumbered],
+            Self::UpTo {
+                is_folded: true, ..
+            } => &[Sort::OfTheDay],
+            Self::UpTo { .. } => &[Sort::OfTheDay, Sort::NotFolded],
+        }
+    }
+
+    /// Appends the condition on a change `c` that it is of a sort.
+    fn push(self, query: &mut Query, sort: Sort) {
         const FOLDED: &str = "(SELECT folded_seq FROM change_horizon WHERE id = 1)";
-        match (self, second) {
-            (Self::NotFolded, false) => {
-                query.push("c.seq > ").push(FOLDED);
-            }
-            (Self::NotFolded, true) => {
-                query.push("c.seq IS NULL");
-            }
-            (Self::UpTo(seq, _), false) => {
-                query.push("c.seq > ").push(FOLDED);
-                query.push(" AND c.seq <= ").bind(seq);
-            }
-            (Self::UpTo(seq, begins), true) => {
-                query.push("c.settled_at >= ").bind(begins);
+        match sort {
+            Sort::NotNumbered => query.push("c.seq IS NULL"),
+            Sort::NotFolded => query.push("c.seq > ").push(FOLDED),
+            Sort::OfTheDay => query.push("c.seq <= ").push(FOLDED),
+        };
+        if let Self::UpTo {
+            seq, day_begins, ..
+        } = self
+        {
+            query.push(" AND c.seq <= ").bind(seq);
+            if matches!(sort, Sort::OfTheDay) {
+                query.push(" AND c.settled_at >= ").bind(day_begins);
                 query
                     .push(" AND c.settled_at < ")
-                    .bind(begins + Days::new(1));
-                query.push(" AND c.seq <= ").bind(seq);
-                query.push(" AND c.seq <= ").push(FOLDED);
+                    .bind(day_begins + Days::new(1));
             }
         }
     }
@@ -222,13 +240,18 @@ pub async fn nation_known(
     days: &[NaiveDate],
     seq: i64,
 ) -> Result<Vec<Grid>, DbErr> {
-    let Some((first, last)) = settled_days(connection, seq).await? else {
+    let Some((first, last, folded_seq)) = settled_days(connection, seq).await? else {
         return Ok(vec![Grid::default(); days.len()]);
     };
     let pieces = Pieces {
         series: Series::NATION,
         blocks: Block::before(first, last),
-        beside: Beside::UpTo(seq, day_begins(last)),
+        beside: Beside::UpTo {
+            seq,
+            day_begins: day_begins(last),
+            // What is folded stays folded.
+            is_folded: seq <= folded_seq,
+        },
     };
     sum(connection, &pieces, days).await
 }
@@ -263,12 +286,12 @@ async fn sum(
     query.bind_pairs(backend, &blocks);
     query.push(") AS block CROSS JOIN (SELECT id AS place, day FROM ");
     query.bind_pairs(backend, &places).push(") AS asked");
-    for second in [false, true] {
+    for sort in pieces.beside.sorts() {
         query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
         query.push(SUMMED_DELTAS).push(" ").push(UNFOLDED);
         query.push(" WHERE d.effective_on <= ").bind(*last);
         query.push(" AND ");
-        pieces.beside.push(&mut query, second);
+        pieces.beside.push(&mut query, *sort);
         for (column, member) in [
             ("d.vendor_id", pieces.series.vendor),
             ("d.chain_id", pieces.series.chain),
@@ -309,14 +332,15 @@ fn add_delta(grids: &mut [Grid], days: &[NaiveDate], row: &mut Row<'_>) -> Resul
     Ok(())
 }
 
-/// The days on which the first change and the one with this number were numbered.
+/// The days on which the first change and the one with this number were numbered, and how far totals go.
 async fn settled_days(
     connection: &impl ConnectionTrait,
     seq: i64,
-) -> Result<Option<(NaiveDate, NaiveDate)>, DbErr> {
+) -> Result<Option<(NaiveDate, NaiveDate, i64)>, DbErr> {
     let row = Query::with(
-        "SELECT first.settled_at, last.settled_at FROM change first, change last \
-         WHERE first.seq = 1 AND last.seq = $1",
+        "SELECT first.settled_at, last.settled_at, horizon.folded_seq \
+         FROM change first, change last, change_horizon horizon \
+         WHERE first.seq = 1 AND last.seq = $1 AND horizon.id = 1",
         [seq.into()],
     )
     .one(connection)
@@ -325,7 +349,7 @@ async fn settled_days(
         let mut row = Row::new(&row);
         let first: DateTime<Utc> = row.take()?;
         let last: DateTime<Utc> = row.take()?;
-        Ok((civil_day(first), civil_day(last)))
+        Ok((civil_day(first), civil_day(last), row.take()?))
     })
     .transpose()
 }

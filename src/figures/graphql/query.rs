@@ -291,10 +291,13 @@ impl RolloutFigures {
         actor: &Actor,
         wanted: &Wanted,
     ) -> ApiResult<()> {
-        let groups = self.groups();
-        let behind_cells = groups.iter().filter(|group| self.opens(group));
-        let behind_cells =
-            behind_cells.flat_map(|group| wanted.behind_cells.iter().map(|page| (*group, page)));
+        let mut groups = self.groups();
+        if groups.len() > MOST_OPENED {
+            groups.retain(|group| *group == Group::default());
+        }
+        let behind_cells = groups
+            .iter()
+            .flat_map(|group| wanted.behind_cells.iter().map(|page| (*group, page)));
         let behind_total = wanted.behind_total.iter();
         let behind_total = behind_total.map(|page| (Group::default(), page));
         let all: Vec<_> = behind_cells.chain(behind_total).collect();

@@ -41,13 +41,13 @@ pub async fn commit(
         .flat_map(|one| one.events.iter().map(|event| (one.facility, event)))
         .collect();
     let ids = entity::insert_events(transaction, change, &events).await?;
-    let states = amended
-        .iter()
-        .map(|one| {
-            entity::state_values(one.facility, &one.code, one.version + 1, &one.after.current)
-        })
-        .collect();
-    entity::upsert_states(transaction, states).await?;
+    let state = |one: &Amended| {
+        entity::state_values(one.facility, &one.code, one.version + 1, &one.after.current)
+    };
+    match amended {
+        [one] if one.before.is_some() => entity::update_state(transaction, state(one)).await?,
+        many => entity::upsert_states(transaction, many.iter().map(state).collect()).await?,
+    }
     let plans: Vec<_> = amended.iter().flat_map(changed_plans).collect();
     entity::write_plans(writer.database, transaction, &plans).await?;
     let periods: Vec<PeriodChange<'_>> = amended.iter().filter_map(changed_periods).collect();
