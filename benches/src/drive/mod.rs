@@ -145,6 +145,9 @@ impl Bench {
             let scale = "10".parse()?;
             self.programs
                 .load(scale, &self.options.folder, Some(&url))?;
+            let pool = self.cluster.open(LARGE).await?;
+            sqlx::raw_sql("VACUUM ANALYZE").execute(&pool).await?;
+            pool.close().await;
         }
         let askers = self.askers(LARGE).await?;
         let url = self.cluster.url_of(LARGE);
