@@ -2,8 +2,11 @@
 //! connection still works, a round trip that costs as much as a look-up, and hands a connection to whichever thread
 //! comes first, which then waits for another thread's event loop. Lanes keep connections that sqlx's pool has lent:
 //! each at the thread on whose event loop it was opened, and ready for the next statement as soon as the last one
-//! ended well. Who finds none waits in the queue of its own lane. One that failed or was given up in the middle goes back to sqlx's pool, which looks after it, and so do
-//! those that transactions wait for.
+//! ended well. Who finds none waits in the queue of its own lane. One that failed or was given up in the middle goes
+//! back to sqlx's pool, which looks after it, and so do those that transactions wait for.
+//!
+//! Nobody waits for a connection that nobody uses: who waits says so first and then looks once more, and who gives one
+//! back looks for those who wait afterwards.
 
 use std::{
     cell::Cell,
@@ -82,6 +85,34 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(waiting) = self.0 {
             waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Somebody waits in the queue of a lane for as long as this lives.
+struct Queued<'a> {
+    lanes: &'a Lanes,
+    lane: &'a Lane,
+    served: bool,
+}
+
+impl<'a> Queued<'a> {
+    fn at(lanes: &'a Lanes, lane: &'a Lane) -> Self {
+        lane.queue.fetch_add(1, Ordering::SeqCst);
+        Self {
+            lanes,
+            lane,
+            served: false,
+        }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.lane.queue.fetch_sub(1, Ordering::SeqCst);
+        // Who gave up may have been rung for: the ring is another's.
+        if !self.served {
+            self.lanes.ring(self.lane);
         }
     }
 }
@@ -184,8 +215,7 @@ impl Lanes {
     /// The next that comes back, to this lane or to sqlx's pool.
     async fn queue(&self) -> Result<Lent, DbErr> {
         let lane = self.at(place());
-        lane.queue.fetch_add(1, Ordering::SeqCst);
-        let _queued = Waiting(Some(&lane.queue));
+        let mut queued = Queued::at(self, lane);
         let acquire = self.pool.acquire();
         tokio::pin!(acquire);
         loop {
@@ -193,6 +223,7 @@ impl Lanes {
             tokio::pin!(back);
             back.as_mut().enable();
             if let Some(lent) = self.any() {
+                queued.served = true;
                 return Ok(lent);
             }
             tokio::select! {
@@ -203,26 +234,32 @@ impl Lanes {
         }
     }
 
+    /// Rings for one who waits in a queue, at this lane first.
+    fn ring(&self, first: &Lane) {
+        let here = first.is_waited_for().then_some(first);
+        let elsewhere = || self.lanes.iter().find(|lane| lane.is_waited_for());
+        if let Some(lane) = here.or_else(elsewhere) {
+            lane.back.notify_one();
+        }
+    }
+
     /// Makes a connection ready for the next statement after one that ended so.
     fn settle<T>(&self, mut lent: Lent, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        let works = match &result {
-            Ok(_) | Err(sqlx::Error::RowNotFound | sqlx::Error::Database(_)) => true,
-            Err(_) => false,
-        };
-        if !works {
+        if !works_after(&result) {
             lent.connection.close_on_drop();
             return result;
         }
-        let wanted = self.waiting.load(Ordering::SeqCst) > 0 || self.pool.is_closed();
-        if !wanted && lent.since.elapsed() < LENT_FOR {
-            lent.used = Instant::now();
-            let home = self.at(lent.place);
-            home.idle().push(lent);
-            let waited_for = home.is_waited_for().then_some(home);
-            let elsewhere = || self.lanes.iter().find(|lane| lane.is_waited_for());
-            if let Some(lane) = waited_for.or_else(elsewhere) {
-                lane.back.notify_one();
-            }
+        if self.pool.is_closed() || lent.since.elapsed() >= LENT_FOR {
+            return result;
+        }
+        lent.used = Instant::now();
+        let home = self.at(lent.place);
+        home.idle().push(lent);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            // Dropping it returns it.
+            drop(self.any());
+        } else {
+            self.ring(home);
         }
         result
     }
@@ -239,6 +276,17 @@ fn lent(connection: PoolConnection<Postgres>) -> Lent {
         place: place(),
         since: now,
         used: now,
+    }
+}
+
+/// Does a connection go on after a statement that ended so? Not after the server said that it ends the session.
+fn works_after<T>(result: &Result<T, sqlx::Error>) -> bool {
+    match result {
+        Ok(_) | Err(sqlx::Error::RowNotFound) => true,
+        Err(sqlx::Error::Database(error)) => {
+            !error.code().is_some_and(|code| code.starts_with("57P"))
+        }
+        Err(_) => false,
     }
 }
 

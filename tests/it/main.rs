@@ -21,6 +21,7 @@ mod feed;
 mod figures;
 mod http_graphql;
 mod kill;
+mod lanes;
 mod limits;
 mod lists;
 mod load;

@@ -3,6 +3,7 @@
 mod mutation;
 mod names;
 mod query;
+mod timeline;
 mod types;
 
 pub use mutation::FacilityMutation;
@@ -11,8 +12,8 @@ pub use query::{
     FacilityConnection, FacilityQuery, FacilityReference, ListTotal, organisation_id, resolve,
     within_bureaus,
 };
+pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
 pub use types::{
-    ActorKind, BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, TimelineEntry,
-    event_ids, facilities_by_id, facility, facility_payload, named_event, summary, timeline_entry,
-    user_errors,
+    BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, event_ids, facilities_by_id,
+    facility, facility_payload, named_event, summary, user_errors,
 };

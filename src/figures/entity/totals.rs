@@ -13,11 +13,6 @@ use crate::{
 
 /// The changes that are committed and not folded yet, and what they add up to a day.
 const UNFOLDED: &str = "FROM change c JOIN figure_delta d ON d.change_id = c.id";
-/// A change that no total contains has either of these.
-const NOT_FOLDED: [&str; 2] = [
-    "c.seq > (SELECT folded_seq FROM change_horizon WHERE id = 1)",
-    "c.seq IS NULL",
-];
 /// The columns of a delta in a row that is a folded total, of the types that PostgreSQL insists on.
 const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
                         CAST(0 AS BIGINT), 0, 0, 0, 0";
@@ -48,13 +43,10 @@ pub async fn grid(
             as_of.into(),
         ],
     );
-    for unfolded in NOT_FOLDED {
+    for sort in Beside::NotFolded.sorts() {
         query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
-        query
-            .push(" ")
-            .push(UNFOLDED)
-            .push(" WHERE ")
-            .push(unfolded);
+        query.push(" ").push(UNFOLDED).push(" WHERE ");
+        Beside::NotFolded.push(&mut query, *sort);
         query.push(" AND d.effective_on <= $5");
         if series.vendor != ANY {
             query.push(" AND d.vendor_id = $3");
@@ -120,10 +112,11 @@ async fn grids_by(
         ),
         [level.into(), start.into(), ANY.into(), as_of.into()],
     );
-    for unfolded in NOT_FOLDED {
+    for sort in Beside::NotFolded.sorts() {
         query.push(" UNION ALL SELECT d.").push(member);
         query.push(", NULL, ").push(DELTA_COLUMNS).push(" ");
-        query.push(UNFOLDED).push(" WHERE ").push(unfolded);
+        query.push(UNFOLDED).push(" WHERE ");
+        Beside::NotFolded.push(&mut query, *sort);
         query.push(" AND d.effective_on <= $4");
     }
     let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
