@@ -207,7 +207,17 @@ async fn the_api_its_keys_and_its_metrics_are_served() {
         keys.contains("\"kid\"") && !keys.contains("\"d\""),
         "{keys}"
     );
-    let metrics = server.get("/metrics").await;
+    // Background work begins with the server and not before it.
+    let until = Instant::now() + PATIENCE;
+    let settled = "kaitsu_background_steps_total{step=\"settle\",outcome=\"done\"}";
+    let metrics = loop {
+        let metrics = server.get("/metrics").await;
+        if metrics.contains(settled) {
+            break metrics;
+        }
+        assert!(Instant::now() < until, "{settled} is not in\n{metrics}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     for line in [
         "kaitsu_http_requests_total{route=\"/graphql\",method=\"POST\",status=\"200\"} 1",
         "kaitsu_graphql_operations_total{kind=\"query\",outcome=\"answered\"} 1",
@@ -215,7 +225,6 @@ async fn the_api_its_keys_and_its_metrics_are_served() {
         "kaitsu_changes_unsettled 0",
         "kaitsu_database_connections{state=\"idle\"}",
         "kaitsu_process_resident_memory_bytes ",
-        "kaitsu_background_steps_total{step=\"settle\",outcome=\"done\"}",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -227,19 +230,33 @@ pub fn writers(codes: &[String], singly: usize, in_bulk: usize) -> Vec<Writer> {
 pub struct Work {
     tasks: JoinSet<Writer>,
     enough: CancellationToken,
+    turned_away: Arc<AtomicBool>,
 }
 
 impl Work {
     /// Sets writers to work on a server.
     pub fn start(deployment: &Arc<Deployment>, address: &str, writers: Vec<Writer>) -> Self {
         let enough = CancellationToken::new();
+        let turned_away = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for writer in writers {
             let deployment = Arc::clone(deployment);
             let (address, enough) = (address.to_owned(), enough.clone());
-            tasks.spawn(async move { work(writer, &deployment, &address, &enough).await });
+            let turned_away = Arc::clone(&turned_away);
+            tasks.spawn(
+                async move { work(writer, &deployment, &address, &enough, &turned_away).await },
+            );
         }
-        Self { tasks, enough }
+        Self {
+            tasks,
+            enough,
+            turned_away,
+        }
+    }
+
+    /// Whether anybody was told to come again by now.
+    pub fn was_turned_away(&self) -> bool {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     /// Waits until all have lost their server.
@@ -259,6 +276,7 @@ async fn work(
     deployment: &Deployment,
     address: &str,
     enough: &CancellationToken,
+    turned_away: &AtomicBool,
 ) -> Writer {
     loop {
         let write = match writer.pending.take() {
@@ -276,6 +294,7 @@ async fn work(
         };
         writer.take(write, &answer);
         if writer.pending.is_some() {
+            turned_away.store(true, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
