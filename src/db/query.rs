@@ -72,6 +72,22 @@ impl Query {
         }
     }
 
+    /// Appends "is one of those that a question answers with". PostgreSQL asks first and then goes to each by an
+    /// index, as is right where they are few, for how many it would take them.
+    pub fn push_answers(
+        &mut self,
+        backend: Backend,
+        question: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        let (before, after) = match backend {
+            Backend::Postgres => (" = ANY(ARRAY(", "))"),
+            Backend::Sqlite => (" IN (", ")"),
+        };
+        self.push(before);
+        question(self);
+        self.push(after)
+    }
+
     /// Appends "is one of these texts", as one parameter whatever their number.
     pub fn bind_texts(&mut self, backend: Backend, texts: Vec<String>) -> &mut Self {
         match backend {

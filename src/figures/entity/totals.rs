@@ -11,8 +11,6 @@ use crate::{
     figures::Grid,
 };
 
-/// The changes that are committed and not folded yet, and what they add up to a day.
-const UNFOLDED: &str = "FROM change c JOIN figure_delta d ON d.change_id = c.id";
 /// The columns of a delta in a row that is a folded total, of the types that PostgreSQL insists on.
 const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
                         CAST(0 AS BIGINT), 0, 0, 0, 0";
@@ -43,10 +41,10 @@ pub async fn grid(
             as_of.into(),
         ],
     );
+    let backend = Backend::of(connection);
     for sort in Beside::NotFolded.sorts() {
         query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
-        query.push(" ").push(UNFOLDED).push(" WHERE ");
-        Beside::NotFolded.push(&mut query, *sort);
+        Beside::NotFolded.push_deltas(&mut query, backend, *sort);
         query.push(" AND d.effective_on <= $5");
         if series.vendor != ANY {
             query.push(" AND d.vendor_id = $3");
@@ -112,11 +110,11 @@ async fn grids_by(
         ),
         [level.into(), start.into(), ANY.into(), as_of.into()],
     );
+    let backend = Backend::of(connection);
     for sort in Beside::NotFolded.sorts() {
         query.push(" UNION ALL SELECT d.").push(member);
-        query.push(", NULL, ").push(DELTA_COLUMNS).push(" ");
-        query.push(UNFOLDED).push(" WHERE ");
-        Beside::NotFolded.push(&mut query, *sort);
+        query.push(", NULL, ").push(DELTA_COLUMNS);
+        Beside::NotFolded.push_deltas(&mut query, backend, *sort);
         query.push(" AND d.effective_on <= $4");
     }
     let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
@@ -187,6 +185,15 @@ impl Beside {
             } => &[Sort::OfTheDay],
             Self::UpTo { .. } => &[Sort::OfTheDay, Sort::NotFolded],
         }
+    }
+
+    /// Appends the deltas `d` of the changes of a sort, which are few beside all that there are.
+    fn push_deltas(self, query: &mut Query, backend: Backend, sort: Sort) {
+        query.push(" FROM figure_delta d WHERE d.change_id");
+        query.push_answers(backend, |query| {
+            query.push("SELECT c.id FROM change c WHERE ");
+            self.push(query, sort);
+        });
     }
 
     /// Appends the condition on a change `c` that it is of a sort.
@@ -281,10 +288,9 @@ async fn sum(
     query.bind_pairs(backend, &places).push(") AS asked");
     for sort in pieces.beside.sorts() {
         query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
-        query.push(SUMMED_DELTAS).push(" ").push(UNFOLDED);
-        query.push(" WHERE d.effective_on <= ").bind(*last);
-        query.push(" AND ");
-        pieces.beside.push(&mut query, *sort);
+        query.push(SUMMED_DELTAS);
+        pieces.beside.push_deltas(&mut query, backend, *sort);
+        query.push(" AND d.effective_on <= ").bind(*last);
         for (column, member) in [
             ("d.vendor_id", pieces.series.vendor),
             ("d.chain_id", pieces.series.chain),
