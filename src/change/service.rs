@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::Clock,
     auth::Actor,
-    db::{ChangeId, Database, DatabaseTransaction, DbErr, OrganisationId},
+    db::{ChangeId, Database, DbErr, OrganisationId, Transaction},
 };
 
 /// Why an instant can't be resolved.
@@ -62,7 +62,7 @@ impl Writer<'_> {
     /// the same key, undoes it and answers as the first time.
     pub async fn finish<T: Serialize + DeserializeOwned>(
         &self,
-        transaction: DatabaseTransaction,
+        transaction: Transaction,
         outcome: T,
     ) -> Result<T, WriteError> {
         if let Some(key) = &self.key
@@ -79,7 +79,7 @@ impl Writer<'_> {
     /// gets it again, unless the first one did better.
     pub async fn refuse<T: Serialize + DeserializeOwned>(
         &self,
-        transaction: DatabaseTransaction,
+        transaction: Transaction,
         outcome: T,
     ) -> Result<T, WriteError> {
         transaction.rollback().await?;
@@ -111,7 +111,7 @@ impl Writer<'_> {
 /// Leaves the change row of a transaction, in the name of an organisation, after its locks are taken and before its
 /// writes.
 pub async fn record(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     writer: &Writer<'_>,
     organisation: Option<OrganisationId>,
     operation: &'static str,
@@ -189,11 +189,7 @@ async fn pass(database: &Database, clock: &Clock, at: DateTime<Utc>) -> Result<(
 /// Numbers the next changes and moves the horizon to the instant that they get, which is later than all
 /// before. So an instant that the horizon has passed never gets another change, even if more are left: they
 /// get a later one.
-async fn number(
-    transaction: DatabaseTransaction,
-    clock: &Clock,
-    horizon: &Horizon,
-) -> Result<i64, DbErr> {
+async fn number(transaction: Transaction, clock: &Clock, horizon: &Horizon) -> Result<i64, DbErr> {
     let stamp = clock
         .now()
         .max(horizon.settled_until + TimeDelta::microseconds(1));

@@ -22,7 +22,8 @@ use sea_orm::{
 use super::{
     Query,
     connections::{Connections, Route},
-    lanes::{Lanes, Waiting},
+    lanes::{LaneTransaction, Lanes, Waiting},
+    transaction::{By, Transaction},
 };
 
 /// Which database a URL names.
@@ -205,20 +206,17 @@ impl Database {
 
     /// Begins a transaction that will write. On SQLite it takes the write lock at once: one that began
     /// reading could not take it later without failing.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let _waiting = self.wait();
-        self.pool
-            .begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            })
-            .await
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        Ok(Transaction(match &self.writer.0 {
+            Route::Pool(_) => By::Pool(self.begin_write().await?),
+            Route::Lanes(lanes) => By::Lane(LaneTransaction::begin(lanes, "BEGIN").await?),
+        }))
     }
 
     /// Begins a transaction that may take its time and that is alone among those begun under the same key:
     /// it waits for them first. Locks of rows and tables it still waits for no longer than usual.
     pub async fn begin_alone(&self, key: i64) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_write().await?;
         if self.backend == Backend::Postgres {
             for timeout in ["statement_timeout", "lock_timeout"] {
                 transaction
@@ -233,30 +231,41 @@ impl Database {
         Ok(transaction)
     }
 
-    /// Begins a transaction whose statements all see the database as it is now.
-    pub async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
-        let _waiting = self.reader.wait();
-        let pool = match &self.reader.0 {
-            Route::Pool(pool) => pool,
-            Route::Lanes(_) => &self.pool,
-        };
-        pool.begin_with_options(TransactionOptions {
-            isolation_level: (self.backend == Backend::Postgres)
-                .then_some(IsolationLevel::RepeatableRead),
-            access_mode: (self.backend == Backend::Postgres).then_some(AccessMode::ReadOnly),
+    /// One that writes, on a connection of the pool.
+    async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
+        let _waiting = self.wait();
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
-        })
-        .await
+        };
+        self.pool.begin_with_options(immediate).await
     }
 
-    /// The same, however long it reads.
+    /// Begins a transaction whose statements all see the database as it is now.
+    pub async fn begin_read(&self) -> Result<Transaction, DbErr> {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        Ok(Transaction(match &self.reader.0 {
+            Route::Pool(pool) => By::Pool(pool.begin().await?),
+            Route::Lanes(lanes) => By::Lane(LaneTransaction::begin(lanes, SNAPSHOT).await?),
+        }))
+    }
+
+    /// The same, however long it reads, and row by row.
     pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.begin_read().await?;
-        if self.backend == Backend::Postgres {
-            transaction
-                .execute_unprepared("SET LOCAL statement_timeout = 0")
-                .await?;
-        }
+        let lanes = match &self.reader.0 {
+            Route::Pool(pool) => return pool.begin().await,
+            Route::Lanes(lanes) => lanes,
+        };
+        let _waiting = lanes.wait();
+        let options = TransactionOptions {
+            isolation_level: Some(IsolationLevel::RepeatableRead),
+            access_mode: Some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.pool.begin_with_options(options).await?;
+        transaction
+            .execute_unprepared("SET LOCAL statement_timeout = 0")
+            .await?;
         Ok(transaction)
     }
 
@@ -271,11 +280,7 @@ impl Database {
 
     /// Takes a lock that ends with the transaction, if no other process holds it. SQLite has one writer,
     /// so its transactions hold every lock already.
-    pub async fn try_lock(
-        &self,
-        transaction: &DatabaseTransaction,
-        key: i64,
-    ) -> Result<bool, DbErr> {
+    pub async fn try_lock(&self, transaction: &Transaction, key: i64) -> Result<bool, DbErr> {
         match self.backend {
             Backend::Sqlite => Ok(true),
             Backend::Postgres => {
@@ -287,7 +292,7 @@ impl Database {
     }
 
     /// Like [`Self::try_lock`], but waits.
-    pub async fn lock(&self, transaction: &DatabaseTransaction, key: i64) -> Result<(), DbErr> {
+    pub async fn lock(&self, transaction: &impl ConnectionTrait, key: i64) -> Result<(), DbErr> {
         if self.backend == Backend::Postgres {
             Query::with("SELECT 1 FROM pg_advisory_xact_lock($1)", [key.into()])
                 .one(transaction)

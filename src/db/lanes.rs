@@ -1,9 +1,9 @@
-//! Connections to PostgreSQL for statements that stand alone. sqlx's pool asks the server after each use whether the
-//! connection still works, a round trip that costs as much as a look-up, and hands a connection to whichever thread
-//! comes first, which then waits for another thread's event loop. Lanes keep connections that sqlx's pool has lent:
-//! each at the thread on whose event loop it was opened, and ready for the next statement as soon as the last one
-//! ended well. Who finds none waits in the queue of its own lane. One that failed or was given up in the middle goes
-//! back to sqlx's pool, which looks after it, and so do those that transactions wait for.
+//! Connections to PostgreSQL, for statements that stand alone and for transactions. sqlx's pool asks the server after
+//! each use whether the connection still works, a round trip that costs as much as a look-up, and hands a connection to
+//! whichever thread comes first, which then waits for another thread's event loop. Lanes keep connections that sqlx's
+//! pool has lent: each at the thread on whose event loop it was opened, and ready for the next use as soon as the last
+//! one ended well. Who finds none waits in the queue of its own lane. One that failed or was given up in the middle
+//! goes back to sqlx's pool, which looks after it, and so do those that are waited for there.
 //!
 //! Nobody waits for a connection that nobody uses: who waits says so first and then looks once more, and who gives one
 //! back looks for those who wait afterwards.
@@ -27,7 +27,10 @@ use sea_orm::{
     },
 };
 use sea_query_sqlx::SqlxValues;
-use tokio::sync::Notify;
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex as AsyncMutex, Notify},
+};
 
 /// Threads beyond this many share lanes.
 const LANES: usize = 64;
@@ -44,6 +47,17 @@ struct Lent {
     place: usize,
     since: Instant,
     used: Instant,
+    /// A transaction was begun and has not ended well.
+    in_transaction: bool,
+}
+
+impl Drop for Lent {
+    /// Nobody else may find themselves in a transaction that was left open.
+    fn drop(&mut self) {
+        if self.in_transaction {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// The connections of the threads that share a lane.
@@ -276,6 +290,7 @@ fn lent(connection: PoolConnection<Postgres>) -> Lent {
         place: place(),
         since: now,
         used: now,
+        in_transaction: false,
     }
 }
 
@@ -312,6 +327,41 @@ fn query(statement: Statement) -> Query<'static, Postgres, SqlxValues> {
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
+/// A failure of a statement that answers with no rows.
+fn not_executed(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}
+
+/// A failure of one that answers with rows.
+fn not_queried(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+async fn execute(on: &mut PgConnection, statement: Statement) -> Result<ExecResult, sqlx::Error> {
+    query(statement).execute(on).await.map(Into::into)
+}
+
+async fn execute_unprepared(on: &mut PgConnection, sql: &str) -> Result<ExecResult, sqlx::Error> {
+    let done = on.execute(AssertSqlSafe(sql.to_owned())).await;
+    done.map(Into::into)
+}
+
+async fn query_one(
+    on: &mut PgConnection,
+    statement: Statement,
+) -> Result<Option<QueryResult>, sqlx::Error> {
+    let row = query(statement).fetch_optional(on).await;
+    row.map(|row| row.map(Into::into))
+}
+
+async fn query_all(
+    on: &mut PgConnection,
+    statement: Statement,
+) -> Result<Vec<QueryResult>, sqlx::Error> {
+    let rows = query(statement).fetch_all(on).await;
+    rows.map(|rows| rows.into_iter().map(Into::into).collect())
+}
+
 #[async_trait]
 impl ConnectionTrait for Lanes {
     fn get_database_backend(&self) -> DbBackend {
@@ -321,39 +371,132 @@ impl ConnectionTrait for Lanes {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.count();
         let mut lent = self.take().await?;
-        let connection: &mut PgConnection = &mut lent.connection;
-        let result = query(statement).execute(connection).await;
-        self.settle(lent, result)
-            .map(Into::into)
-            .map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        let result = execute(&mut lent.connection, statement).await;
+        self.settle(lent, result).map_err(not_executed)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let mut lent = self.take().await?;
-        let connection: &mut PgConnection = &mut lent.connection;
-        let result = connection.execute(AssertSqlSafe(sql.to_owned())).await;
-        self.settle(lent, result)
-            .map(Into::into)
-            .map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        let result = execute_unprepared(&mut lent.connection, sql).await;
+        self.settle(lent, result).map_err(not_executed)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.count();
         let mut lent = self.take().await?;
-        let connection: &mut PgConnection = &mut lent.connection;
-        let result = query(statement).fetch_optional(connection).await;
-        self.settle(lent, result)
-            .map(|row| row.map(Into::into))
-            .map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+        let result = query_one(&mut lent.connection, statement).await;
+        self.settle(lent, result).map_err(not_queried)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.count();
         let mut lent = self.take().await?;
-        let connection: &mut PgConnection = &mut lent.connection;
-        let result = query(statement).fetch_all(connection).await;
-        self.settle(lent, result)
-            .map(|rows| rows.into_iter().map(Into::into).collect())
-            .map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+        let result = query_all(&mut lent.connection, statement).await;
+        self.settle(lent, result).map_err(not_queried)
+    }
+}
+
+/// A transaction on a connection of a lane.
+#[derive(Debug)]
+pub(super) struct LaneTransaction {
+    lanes: Arc<Lanes>,
+    /// Nothing once it has ended.
+    lent: AsyncMutex<Option<Lent>>,
+}
+
+impl LaneTransaction {
+    /// Begins one with this statement.
+    pub(super) async fn begin(lanes: &Arc<Lanes>, with: &str) -> Result<Self, DbErr> {
+        let mut lent = lanes.take().await?;
+        lent.in_transaction = true;
+        execute_unprepared(&mut lent.connection, with)
+            .await
+            .map_err(not_executed)?;
+        Ok(Self {
+            lanes: Arc::clone(lanes),
+            lent: AsyncMutex::new(Some(lent)),
+        })
+    }
+
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        self.end("COMMIT").await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, with: &str) -> Result<(), DbErr> {
+        match self.lent.get_mut().take() {
+            Some(lent) => end(&self.lanes, lent, with).await.map_err(not_executed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Ends a transaction and gives its connection back to its lane.
+async fn end(lanes: &Lanes, mut lent: Lent, with: &str) -> Result<(), sqlx::Error> {
+    execute_unprepared(&mut lent.connection, with).await?;
+    lent.in_transaction = false;
+    lanes.settle(lent, Ok(()))
+}
+
+impl Drop for LaneTransaction {
+    /// Takes back what was given up in the middle, as when a client goes away.
+    fn drop(&mut self) {
+        if let (Some(lent), Ok(runtime)) = (self.lent.get_mut().take(), Handle::try_current()) {
+            let lanes = Arc::clone(&self.lanes);
+            runtime.spawn(async move {
+                if let Err(error) = end(&lanes, lent, "ROLLBACK").await {
+                    tracing::debug!(%error, "a transaction could not be taken back; its connection is closed");
+                }
+            });
+        }
+    }
+}
+
+/// The connection of a transaction, which has one until it ends.
+fn connection(lent: &mut Option<Lent>) -> Result<&mut PgConnection, sqlx::Error> {
+    match lent {
+        Some(lent) => Ok(&mut lent.connection),
+        None => Err(sqlx::Error::PoolClosed),
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for LaneTransaction {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.lanes.count();
+        let mut lent = self.lent.lock().await;
+        let connection = connection(&mut lent).map_err(not_executed)?;
+        let result = execute(connection, statement).await;
+        result.map_err(not_executed)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut lent = self.lent.lock().await;
+        let connection = connection(&mut lent).map_err(not_executed)?;
+        let result = execute_unprepared(connection, sql).await;
+        result.map_err(not_executed)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.lanes.count();
+        let mut lent = self.lent.lock().await;
+        let connection = connection(&mut lent).map_err(not_queried)?;
+        let result = query_one(connection, statement).await;
+        result.map_err(not_queried)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.lanes.count();
+        let mut lent = self.lent.lock().await;
+        let connection = connection(&mut lent).map_err(not_queried)?;
+        let result = query_all(connection, statement).await;
+        result.map_err(not_queried)
     }
 }

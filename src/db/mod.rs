@@ -14,6 +14,7 @@ mod query;
 pub mod schema;
 pub mod search;
 mod table;
+mod transaction;
 pub mod wake;
 
 pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
@@ -23,3 +24,4 @@ pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
 pub use query::{Query, Row};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
+pub use transaction::Transaction;

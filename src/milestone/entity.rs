@@ -11,8 +11,8 @@ use crate::{
     auth::{Clause, Identity, OrganisationName, Scope, read_name},
     change::{Source, identity_of},
     db::{
-        ChangeId, Column, Database, DatabaseTransaction, DbErr, EventId, FacilityId,
-        OrganisationId, Query, Row, Table, Values,
+        ChangeId, Column, Database, DbErr, EventId, FacilityId, OrganisationId, Query, Row, Table,
+        Transaction, Values,
     },
     facility::{Prefecture, columns::read_prefecture},
 };
@@ -127,7 +127,7 @@ impl LockedState {
 /// Ids that are no facility's are left out.
 pub async fn lock(
     database: &Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facilities: &[FacilityId],
 ) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
     let mut query = Query::new(
@@ -262,7 +262,7 @@ pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Cu
 
 /// Appends events and answers their ids, in their order.
 pub async fn insert_events(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     events: &[(FacilityId, &Event)],
 ) -> Result<Vec<EventId>, DbErr> {
@@ -278,15 +278,12 @@ pub async fn insert_events(
 }
 
 /// Writes the state of a facility that has one, which costs a database less than not to know.
-pub async fn update_state(transaction: &DatabaseTransaction, row: Values) -> Result<(), DbErr> {
+pub async fn update_state(transaction: &Transaction, row: Values) -> Result<(), DbErr> {
     FACILITY_STATE.update(transaction, row).await
 }
 
 /// Writes the states of facilities.
-pub async fn upsert_states(
-    transaction: &DatabaseTransaction,
-    rows: Vec<Values>,
-) -> Result<(), DbErr> {
+pub async fn upsert_states(transaction: &Transaction, rows: Vec<Values>) -> Result<(), DbErr> {
     FACILITY_STATE
         .upsert(transaction, &["facility_id"], rows)
         .await
@@ -295,7 +292,7 @@ pub async fn upsert_states(
 /// Writes the planned dates in force; `None` removes one.
 pub async fn write_plans(
     database: &Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     plans: &[(FacilityId, Milestone, Option<NaiveDate>)],
 ) -> Result<(), DbErr> {
     let rows = plans

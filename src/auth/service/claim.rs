@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,7 +27,7 @@ use crate::{
         secret::{self, SecretHash},
     },
     change::Writer,
-    db::{FacilityId, OrganisationId, UserId, is_unique_violation},
+    db::{FacilityId, OrganisationId, Transaction, UserId, is_unique_violation},
 };
 
 /// A letter is good for this long.
@@ -139,7 +138,7 @@ impl AuthService {
 
     async fn try_export(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &FacilityClaimSecretsExport,
     ) -> Result<Vec<ClaimSecret>, Failure<ExportRefusal>> {
@@ -288,7 +287,7 @@ enum Owner {
 }
 
 async fn insert_owner(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     owner: Owner,
     now: DateTime<Utc>,
 ) -> Result<UserId, Failure<ClaimRefusal>> {
@@ -318,7 +317,7 @@ async fn insert_owner(
 
 /// The facility's organisation; the first claim makes it.
 async fn own_organisation(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facility: &LetterFacility,
     now: DateTime<Utc>,
 ) -> Result<OrganisationId, Failure<ClaimRefusal>> {

@@ -2,7 +2,6 @@
 //! mail; whoever holds it joins, either with a new account or with the account that the address has already.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,7 +25,7 @@ use crate::{
         secret::{self, SecretHash},
     },
     change::Writer,
-    db::{DbErr, OrganisationId, UserId, is_unique_violation},
+    db::{DbErr, OrganisationId, Transaction, UserId, is_unique_violation},
     mail::{Envelope, Template, enqueue},
 };
 
@@ -146,7 +145,7 @@ impl AuthService {
 
     async fn try_invite(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &MemberInvite,
     ) -> Result<Invitation, Failure<InviteRefusal>> {
@@ -222,7 +221,7 @@ impl AuthService {
 
     async fn try_take_back(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         invitation: i64,
     ) -> Result<Written<i64, OpenInvitation>, Failure<RevokeRefusal>> {
@@ -377,7 +376,7 @@ impl AuthService {
     /// Uses the invitation up and adds the membership that it promised.
     async fn take_place(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         origin: &Origin,
         invitation: &OneTimeSecret,
         user: UserId,
@@ -404,7 +403,7 @@ impl AuthService {
 }
 
 async fn check_may_invite(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     actor: &Actor,
     organisation: &Organisation,
     role: Role,
@@ -420,7 +419,7 @@ async fn check_may_invite(
     Err(Failure::refused(InviteRefusal::Forbidden))
 }
 
-async fn name_of(transaction: &DatabaseTransaction, user: UserId) -> Result<String, DbErr> {
+async fn name_of(transaction: &Transaction, user: UserId) -> Result<String, DbErr> {
     let account = accounts::account_by_id(transaction, user).await?;
     Ok(account.map_or_else(|| "Kaitsu".to_owned(), |account| account.user.name))
 }

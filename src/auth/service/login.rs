@@ -6,7 +6,7 @@
 //! several tabs must let one of them refresh (the Web Locks API does it).
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::ConnectionTrait;
 
 use super::{
     Audit, AuthService, Busy, Failure, Origin, RetryAfter, as_user, problem::refusals,
@@ -23,7 +23,7 @@ use crate::{
         password::{HashingError, Verdict},
         secret::{self, SecretHash},
     },
-    db::{DbErr, SessionId, UserId},
+    db::{DbErr, SessionId, Transaction, UserId},
 };
 
 /// Who wants to come in.
@@ -189,7 +189,7 @@ impl AuthService {
     /// A refresh token that was used before ends its whole family.
     async fn end_reused(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         hash: SecretHash,
         language: Language,
         origin: &Origin,
@@ -301,7 +301,7 @@ impl AuthService {
 }
 
 async fn end_session(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     session: SessionId,
     author: &Actor,
     origin: &Origin,
@@ -317,7 +317,7 @@ async fn end_session(
 /// that no login slips in behind a change of password that ends them all.
 pub(super) async fn still_stands(
     db: &crate::db::Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     proven: &Account,
 ) -> Result<bool, DbErr> {
     let now = accounts::lock_account(db, transaction, proven.user.id).await?;

@@ -7,7 +7,7 @@ use crate::{
         entity::{members, secrets},
     },
     change::Writer,
-    db::{DatabaseTransaction, OrganisationId, UserId},
+    db::{OrganisationId, Transaction, UserId},
 };
 
 /// A membership: the organisation and the user.
@@ -52,7 +52,7 @@ impl AuthService {
 
     async fn try_change(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &MemberUpdate,
     ) -> Result<Written<MemberKey, Membership>, Failure<MemberRefusal>> {
@@ -92,7 +92,7 @@ impl AuthService {
 
     async fn try_remove(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &MemberRemove,
     ) -> Result<Written<MemberKey, Membership>, Failure<MemberRefusal>> {
@@ -118,7 +118,7 @@ impl AuthService {
     /// Whoever administers an organisation no more doesn't come back, or stay, by an invitation of their own.
     async fn end_invitations_by(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         organisation: OrganisationId,
         inviter: UserId,
     ) -> Result<(), Failure<MemberRefusal>> {
@@ -129,7 +129,7 @@ impl AuthService {
 
     async fn lock_member(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         actor: &Actor,
         organisation: OrganisationId,
         user: UserId,
@@ -142,7 +142,7 @@ impl AuthService {
 }
 
 async fn record_membership(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     writer: &Writer<'_>,
     operation: &'static str,
     member: &Membership,
@@ -156,7 +156,7 @@ async fn record_membership(
 
 /// Refuses to take the last administrator away.
 async fn keep_an_admin(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     member: &Membership,
 ) -> Result<(), Failure<MemberRefusal>> {
     let organisation = member.organisation.id;

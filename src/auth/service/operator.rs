@@ -2,7 +2,6 @@
 //! somebody in no more. Nobody else can reach these; the shell is the permission.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::DatabaseTransaction;
 
 use super::{
     Audit, AuthService, Busy, Failure, Origin,
@@ -22,7 +21,7 @@ use crate::{
         password::NewPassword,
         secret,
     },
-    db::{OrganisationId, UserId},
+    db::{OrganisationId, Transaction, UserId},
     facility::Bureau,
 };
 
@@ -139,7 +138,7 @@ impl AuthService {
 
     async fn find_or_make(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         wanted: &NewMember,
         now: DateTime<Utc>,
     ) -> Result<Organisation, Failure<OperatorRefusal>> {
@@ -244,7 +243,7 @@ impl AuthService {
 }
 
 async fn record_operator(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     audit: Audit,
     now: DateTime<Utc>,
 ) -> Result<(), sea_orm::DbErr> {

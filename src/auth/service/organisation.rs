@@ -1,7 +1,5 @@
 //! Creating organisations. A facility's own account is not created: its letter claims it.
 
-use sea_orm::DatabaseTransaction;
-
 use super::{
     Audit, AuthService, Failure, Written, conclude,
     invitation::may_create,
@@ -15,7 +13,7 @@ use crate::{
         input::{Field, Flaw, InputError, Name},
     },
     change::Writer,
-    db::OrganisationId,
+    db::{OrganisationId, Transaction},
     facility::Bureau,
 };
 
@@ -51,7 +49,7 @@ impl AuthService {
 
     async fn try_create(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &OrganisationCreate,
     ) -> Result<Written<OrganisationId, Organisation>, Failure<OrganisationRefusal>> {

@@ -1,7 +1,7 @@
 //! Changing one's own password.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 
 use super::{
     Audit, AuthService, Busy, Failure, Origin, RetryAfter, in_japan,
@@ -20,7 +20,7 @@ use crate::{
         input::{EmailAddress, Field, InputError},
         password::{NewPassword, Verdict},
     },
-    db::SessionId,
+    db::{SessionId, Transaction},
     mail::{Envelope, Template, enqueue},
 };
 
@@ -100,7 +100,7 @@ impl AuthService {
 
 /// Sets a password, ends the logins and links that the old one may have let in, and tells the owner.
 pub(super) async fn set_password(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     account: &Account,
     hash: &str,
     keep: Option<SessionId>,

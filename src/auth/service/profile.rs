@@ -1,7 +1,5 @@
 //! One's own name and language.
 
-use sea_orm::DatabaseTransaction;
-
 use super::{
     Audit, AuthService, Failure, Written, conclude,
     problem::{Flaws, refusals},
@@ -14,7 +12,7 @@ use crate::{
         input::{Field, InputError, Name},
     },
     change::Writer,
-    db::UserId,
+    db::{Transaction, UserId},
 };
 
 /// What a person changes about the own account; what isn't given stays.
@@ -45,7 +43,7 @@ impl AuthService {
 
     async fn try_update(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &UserUpdate,
     ) -> Result<Written<UserId, User>, Failure<ProfileRefusal>> {

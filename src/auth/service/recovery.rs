@@ -25,7 +25,7 @@ use crate::{
         secret::{self, SecretHash},
     },
     change::Writer,
-    db::{DatabaseTransaction, DbErr, UserId},
+    db::{DbErr, Transaction, UserId},
     mail::{Envelope, Template, enqueue, service::suppress},
 };
 
@@ -263,7 +263,7 @@ impl AuthService {
 
     async fn try_issue(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &AccountCodeIssue,
     ) -> Result<Written<UserId, AccountCode>, Failure<CodeRefusal>> {
@@ -317,7 +317,7 @@ impl AuthService {
 /// Helping with an account is a way into it. So nobody helps themselves, and an account that opens
 /// more than its own organisation is helped only by those who manage its members anyway.
 async fn check_may_help(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     actor: &Actor,
     user: UserId,
 ) -> Result<(), Failure<CodeRefusal>> {

@@ -2,7 +2,6 @@
 //! limited to some of what their role may do, and over after at most 400 days.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::DatabaseTransaction;
 
 use super::{
     Audit, AuthService, Failure, Written, conclude,
@@ -20,7 +19,7 @@ use crate::{
         secret::{self, SecretHash},
     },
     change::Writer,
-    db::OrganisationId,
+    db::{OrganisationId, Transaction},
 };
 
 /// A little over a year, so that a yearly renewal has time.
@@ -74,7 +73,7 @@ impl AuthService {
 
     async fn try_make(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         input: &ServiceTokenCreate,
     ) -> Result<Written<i64, NewServiceToken>, Failure<ServiceTokenRefusal>> {
@@ -130,7 +129,7 @@ impl AuthService {
 
     async fn try_revoke(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         writer: &Writer<'_>,
         token: i64,
     ) -> Result<Written<i64, ServiceToken>, Failure<ServiceTokenRefusal>> {

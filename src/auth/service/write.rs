@@ -1,14 +1,14 @@
 //! How the use cases end their transactions: with a change that says who, from where and why, and, where
 //! a caller may repeat a request under its key, with the outcome kept beside it.
 
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Failure, Origin};
 use crate::{
     auth::{Actor, Identity},
     change::{self, ChangeRow, Source, Writer},
-    db::{ChangeId, OrganisationId},
+    db::{ChangeId, OrganisationId, Transaction},
 };
 
 /// What a repeatable write wrote. Only the key is kept for a repeated request, which reads the rest anew,
@@ -67,7 +67,7 @@ impl Audit {
 
 /// Leaves the change of a request.
 pub(super) async fn record_change(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     actor: &Actor,
     origin: &Origin,
     audit: Audit,
@@ -91,7 +91,7 @@ pub(super) async fn record_change(
 
 /// Leaves the change of a repeatable write.
 pub(super) async fn record_write(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     writer: &Writer<'_>,
     audit: Audit,
 ) -> Result<ChangeId, DbErr> {
@@ -111,7 +111,7 @@ pub(super) async fn record_write(
 /// under the same key was told first, it is told again.
 pub(super) async fn conclude<T, R>(
     writer: &Writer<'_>,
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     outcome: Result<T, Failure<R>>,
 ) -> Result<T, Failure<R>>
 where

@@ -12,8 +12,8 @@ use crate::{
     auth::Identity,
     change::{Source, identity_columns},
     db::{
-        ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, OrganisationId,
-        Query, Row, Table, Values,
+        ChangeId, Column, ConnectionTrait, Database, DbErr, OrganisationId, Query, Row, Table,
+        Transaction, Values,
     },
 };
 
@@ -111,7 +111,7 @@ pub fn horizon_values(horizon: &Horizon) -> Values {
 
 /// Inserts the row of a change. Call it after every lock is taken: ids of changes that waited for each
 /// other are then in the order in which they commit.
-pub async fn insert(transaction: &DatabaseTransaction, row: ChangeRow) -> Result<ChangeId, DbErr> {
+pub async fn insert(transaction: &Transaction, row: ChangeRow) -> Result<ChangeId, DbErr> {
     let (identity_kind, identity_id) = identity_columns(&row.identity);
     Query::with(
         "INSERT INTO change (recorded_at, identity_kind, identity_id, organisation_id, source, operation, \
@@ -143,7 +143,7 @@ pub async fn horizon(connection: &impl ConnectionTrait) -> Result<Horizon, DbErr
 /// The horizon, locked against other processes until the transaction ends.
 pub async fn horizon_locked(
     database: &Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
 ) -> Result<Horizon, DbErr> {
     horizon_of(
         transaction,
@@ -201,7 +201,7 @@ pub async fn unsettled(connection: &impl ConnectionTrait) -> Result<Unsettled, D
 /// Numbers the first `most` committed changes that have no number, after `last_seq`, in the order of ids.
 /// Answers how many.
 pub async fn number(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     last_seq: i64,
     settled_at: DateTime<Utc>,
     most: i64,
@@ -219,7 +219,7 @@ pub async fn number(
 
 /// Moves the horizon.
 pub async fn advance(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     last_seq: i64,
     settled_until: DateTime<Utc>,
 ) -> Result<(), DbErr> {
@@ -233,7 +233,7 @@ pub async fn advance(
 }
 
 /// Says that totals contain the changes up to this number.
-pub async fn set_folded(transaction: &DatabaseTransaction, folded_seq: i64) -> Result<(), DbErr> {
+pub async fn set_folded(transaction: &Transaction, folded_seq: i64) -> Result<(), DbErr> {
     Query::with(
         "UPDATE change_horizon SET folded_seq = $1 WHERE id = 1",
         [folded_seq.into()],

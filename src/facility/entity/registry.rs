@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     auth::{OrganisationKind, Scope, entity::push_scope},
     db::{
-        Backend, Column, Database, DatabaseTransaction, DbErr, FacilityId, OrganisationId, Query,
-        Row, Table, Values, is_unique_violation, search,
+        Backend, Column, Database, DbErr, FacilityId, OrganisationId, Query, Row, Table,
+        Transaction, Values, is_unique_violation, search,
     },
     facility::{InstitutionCode, text},
 };
@@ -88,10 +88,7 @@ pub fn code_values(
 }
 
 /// Adds a facility's row and its search entry. Answers its id.
-pub async fn insert(
-    transaction: &DatabaseTransaction,
-    contacts: &Contacts,
-) -> Result<FacilityId, DbErr> {
+pub async fn insert(transaction: &Transaction, contacts: &Contacts) -> Result<FacilityId, DbErr> {
     let values: Vec<Value> = facility_values(FacilityId(0), contacts);
     let mut query = Query::new(
         "INSERT INTO facility (name, name_kana, postal_code, address, phone, email, search_text) \
@@ -107,7 +104,7 @@ pub async fn insert(
 
 /// Replaces a facility's names and contacts.
 pub async fn update_contacts(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facility: FacilityId,
     contacts: &Contacts,
 ) -> Result<(), DbErr> {
@@ -132,7 +129,7 @@ pub async fn update_contacts(
 
 /// Writes a facility's entry in the search index.
 pub async fn write_search(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facility: FacilityId,
     contacts: &Contacts,
 ) -> Result<(), DbErr> {
@@ -171,7 +168,7 @@ pub async fn contacts_of(
 
 /// Does any facility have, or did any ever have, this code?
 pub async fn code_is_taken(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     code: InstitutionCode,
 ) -> Result<bool, DbErr> {
     let row = Query::with(
@@ -185,7 +182,7 @@ pub async fn code_is_taken(
 
 /// Adds the code of a new facility. `false` if it is taken, after which the transaction is of no more use.
 pub async fn add_code(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facility: FacilityId,
     code: InstitutionCode,
 ) -> Result<bool, DbErr> {
@@ -202,7 +199,7 @@ pub async fn add_code(
 /// Gives a facility a new code; the old one stays findable. `false` if it is taken, after which the transaction
 /// is of no more use.
 pub async fn replace_code(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     facility: FacilityId,
     code: InstitutionCode,
     on: NaiveDate,
@@ -218,7 +215,7 @@ pub async fn replace_code(
 
 /// Sets or removes an organisation's own reference for a facility. `false` if another facility has it.
 pub async fn set_reference(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     organisation: OrganisationId,
     facility: FacilityId,
     reference: Option<&str>,
@@ -389,7 +386,7 @@ pub fn push_search(query: &mut Query, backend: Backend, folded: &str) {
 
 /// Is there an organisation of this kind with this id?
 pub async fn organisation_is(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     organisation: OrganisationId,
     kind: OrganisationKind,
 ) -> Result<bool, DbErr> {

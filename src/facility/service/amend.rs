@@ -7,7 +7,7 @@ use super::register::{check_contacts, check_opening};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
-    db::{DatabaseTransaction, DbErr, EventId, FacilityId, OrganisationId},
+    db::{DbErr, EventId, FacilityId, OrganisationId, Transaction},
     facility::{
         FacilityKind, InstitutionCode, Prefecture,
         entity::{self, Contacts},
@@ -143,7 +143,7 @@ impl Subject {
     /// Locks the facility and reads what there is of it; `None` if the writer can't see it.
     async fn read(
         writer: &Writer<'_>,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         facility: Option<FacilityId>,
     ) -> Result<Option<Self>, DbErr> {
         let ids: Vec<FacilityId> = facility.into_iter().collect();
@@ -254,7 +254,7 @@ pub async fn amend(
 
 async fn check(
     writer: &Writer<'_>,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     subject: &Subject,
     expected_version: Option<i32>,
     amendment: &Amendment,
@@ -313,7 +313,7 @@ fn amended(subject: &Subject, plan: &Plan, after: Derived) -> Amended {
 }
 
 async fn plan(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     subject: &Subject,
     amendment: &Amendment,
 ) -> Result<Result<Plan, Problem>, DbErr> {
@@ -431,7 +431,7 @@ fn plan_contacts(
 }
 
 async fn plan_code(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     subject: &Subject,
     code: &str,
     on: NaiveDate,
@@ -508,7 +508,7 @@ fn plan_reopening(subject: &Subject) -> Result<Plan, Problem> {
 }
 
 async fn plan_link(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     subject: &Subject,
     kind: OrganisationKind,
     organisation: Option<OrganisationId>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
-    db::{DatabaseTransaction, DbErr, OrganisationId},
+    db::{DbErr, OrganisationId, Transaction},
     facility::{
         FacilityKind, InstitutionCode,
         entity::{self, Contacts},
@@ -161,7 +161,7 @@ fn events_of(opened_on: NaiveDate, standing: &Standing) -> Vec<Event> {
 }
 
 async fn check_standing(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     registration: &Registration,
     standing: &Standing,
 ) -> Result<Vec<Problem>, DbErr> {

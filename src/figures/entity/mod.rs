@@ -11,8 +11,8 @@ use sea_orm::Value;
 use super::{Cell, Counts, Deltas, Grid, Level, Period};
 use crate::{
     db::{
-        ChangeId, Column, ConnectionTrait, Database, DatabaseTransaction, DbErr, FacilityId,
-        OrganisationId, Query, Row, Table, Values,
+        ChangeId, Column, ConnectionTrait, Database, DbErr, FacilityId, OrganisationId, Query, Row,
+        Table, Transaction, Values,
     },
     facility::columns::{read_kind, read_prefecture},
 };
@@ -255,7 +255,7 @@ fn organisation_value(organisation: Option<OrganisationId>) -> Value {
 /// Ends the current periods of facilities from a day on: they are known no longer.
 pub async fn remove_periods(
     database: &Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     from: &[(i64, NaiveDate)],
 ) -> Result<(), DbErr> {
@@ -282,7 +282,7 @@ pub async fn remove_periods(
 
 /// Appends periods.
 pub async fn add_periods(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     periods: &[(FacilityId, Period)],
 ) -> Result<(), DbErr> {
@@ -295,7 +295,7 @@ pub async fn add_periods(
 
 /// Appends what a change adds to the counts.
 pub async fn add_deltas(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     deltas: &Deltas,
 ) -> Result<(), DbErr> {
@@ -429,7 +429,7 @@ pub fn add_encoded(grid: &mut Grid, bytes: &[u8]) -> Result<(), DbErr> {
 }
 
 /// Removes all folded totals, before they are built anew.
-pub async fn clear_totals(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+pub async fn clear_totals(transaction: &Transaction) -> Result<(), DbErr> {
     Query::new("DELETE FROM figure_total")
         .execute(transaction)
         .await?;

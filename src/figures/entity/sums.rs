@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use super::{Block, Cell, Counts, FIGURE_TOTAL, Grid, Series, StoredDelta, TOTAL_KEY, add_encoded};
 use crate::{
     app::civil_day,
-    db::{DatabaseTransaction, DbErr, OrganisationId, Query, Row, Values},
+    db::{DbErr, OrganisationId, Query, Row, Transaction, Values},
     facility::{FacilityKind, Prefecture},
 };
 
@@ -207,7 +207,7 @@ impl Sums {
     }
 
     /// Adds these sums to the stored totals.
-    pub async fn fold_into(mut self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    pub async fn fold_into(mut self, transaction: &Transaction) -> Result<(), DbErr> {
         let mut changed = Vec::new();
         while let Some((series, deltas)) = self.next_series() {
             changed.extend(fold_series(transaction, series, deltas).await?);
@@ -220,7 +220,7 @@ impl Sums {
     }
 
     /// Writes these sums where no totals are.
-    pub async fn insert_into(mut self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    pub async fn insert_into(mut self, transaction: &Transaction) -> Result<(), DbErr> {
         let mut rows = Vec::new();
         while let Some(more) = self.next_rows() {
             rows.extend(more);
@@ -256,7 +256,7 @@ fn add_all(grid: &mut Grid, deltas: &[Known]) {
 
 /// The rows of a series that change when deltas are added from their days on.
 async fn fold_series(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     series: Series,
     deltas: &[Known],
 ) -> Result<Vec<Values>, DbErr> {
@@ -291,7 +291,7 @@ async fn fold_series(
 
 /// A series' stored totals from a day on, and the last before it.
 async fn stored_from(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     series: &Series,
     first: NaiveDate,
 ) -> Result<Vec<(NaiveDate, Grid)>, DbErr> {

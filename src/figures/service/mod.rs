@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     change::{self, Horizon},
-    db::{ChangeId, Database, DatabaseTransaction, DbErr, FacilityId},
+    db::{ChangeId, Database, DbErr, FacilityId, Transaction},
 };
 
 /// Most changes folded in one transaction …
@@ -42,7 +42,7 @@ pub struct PeriodChange<'a> {
 /// Writes what a change does to the counts: periods that end, periods that begin, and the deltas.
 pub async fn record(
     database: &Database,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     changes: &[PeriodChange<'_>],
 ) -> Result<(), DbErr> {

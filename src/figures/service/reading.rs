@@ -10,7 +10,7 @@ use super::{
 use crate::{
     auth::{Actor, Clause, Permission, Scope},
     change::{self, Known},
-    db::{Connections, Database, DatabaseTransaction, DbErr, FacilityId},
+    db::{Connections, Database, DbErr, FacilityId, Transaction},
     figures::{Counts, Level},
 };
 
@@ -19,7 +19,7 @@ pub enum Reading<'a> {
     /// Each by itself: what is settled from the replica, if there is one, and the rest as it is by then.
     Apart(&'a Database),
     /// All from one snapshot.
-    Together(DatabaseTransaction),
+    Together(Transaction),
 }
 
 impl<'a> Reading<'a> {

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use crate::{
     change::Writer,
-    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId},
+    db::{ChangeId, DbErr, EventId, FacilityId, Transaction},
     figures::{
         Period,
         service::{PeriodChange, record},
@@ -32,7 +32,7 @@ pub struct Amended {
 /// Writes what a change did to facilities. Answers the ids of the new events, facility by facility.
 pub async fn commit(
     writer: &Writer<'_>,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     change: ChangeId,
     amended: &[Amended],
 ) -> Result<Vec<Vec<EventId>>, DbErr> {

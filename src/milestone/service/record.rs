@@ -9,7 +9,7 @@ use super::commit::{Amended, commit};
 use crate::{
     auth::{Actor, Permission, Scope},
     change::{self, WriteError, Writer},
-    db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId, OrganisationId},
+    db::{ChangeId, DbErr, EventId, FacilityId, OrganisationId, Transaction},
     milestone::{
         Action, Aspect, Derived, Event, History, Milestone, PerMilestone, Problem,
         authority::{may_record, recording_scope},
@@ -212,7 +212,7 @@ struct Draft {
 impl Draft {
     async fn read(
         writer: &Writer<'_>,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         rows: &[StepRow],
     ) -> Result<Self, DbErr> {
         let mut ids: Vec<FacilityId> = rows.iter().filter_map(|row| row.facility).collect();
