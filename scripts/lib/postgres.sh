@@ -82,7 +82,7 @@ postgres_start() {
 postgres_options() {
     local setting
     for setting in "port=$2" "listen_addresses=127.0.0.1" "unix_socket_directories=$1/postgres" \
-        "max_connections=300" "fsync=off" "synchronous_commit=off" "full_page_writes=off" \
+        "max_connections=600" "fsync=off" "synchronous_commit=off" "full_page_writes=off" \
         "autovacuum_naptime=10s" ${POSTGRES_SETTINGS:-}; do
         printf -- '-c %s ' "$setting"
     done

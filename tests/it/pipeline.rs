@@ -822,7 +822,7 @@ async fn what_is_locked_for_too_long_is_unavailable_and_not_a_fault(
         read_url: None,
         connections: 2,
         acquire_timeout: Duration::from_secs(30),
-        statement_timeout: Duration::from_millis(200),
+        statement_timeout: Duration::from_secs(2),
         lock_timeout: Duration::from_millis(50),
     };
     let database = Database::connect(&settings).await.unwrap();

@@ -22,10 +22,12 @@ use kaitsu::{
     http::{Credentials, Endpoint, Gate, Refusal, RequestIds, Settings, coded},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
 };
+
+use crate::support::process::PATIENCE;
 
 pub struct Query;
 
@@ -188,6 +190,7 @@ pub struct Counters {
     pub bumps: AtomicI64,
     pub live: AtomicUsize,
     pub produced: AtomicUsize,
+    /// Mutations and subscriptions that wait, so far.
     pub begun: AtomicUsize,
     pub told: Notify,
 }
@@ -211,6 +214,7 @@ impl Subscriptions {
     async fn silence(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = i32>> {
         let counters = ctx.data::<Arc<Counters>>()?.clone();
         counters.live.fetch_add(1, Ordering::SeqCst);
+        counters.begun.fetch_add(1, Ordering::SeqCst);
         let alive = Alive(counters);
         Ok(stream::pending().map(move |()| {
             let _ = &alive;
@@ -239,7 +243,8 @@ pub struct Caller {
     expires_at: Option<i64>,
 }
 
-/// Knows the tokens `good`, `short` (expires in a second), `slow` (takes long to check) and `away` (can't be checked now).
+/// Knows the tokens `good`, `short` (expires in five seconds), `slow` (takes long to check) and `away` (can't be
+/// checked now).
 pub struct ToyGate;
 
 impl Gate for ToyGate {
@@ -249,7 +254,7 @@ impl Gate for ToyGate {
         let (name, expires_at) = match credentials.bearer {
             None => ("anonymous", None),
             Some("good") => ("good", None),
-            Some("short") => ("short", Some(1_001)),
+            Some("short") => ("short", Some(1_005)),
             Some("slow") => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 ("slow", None)
@@ -320,6 +325,16 @@ pub fn toy() -> Toy {
 }
 
 pub fn toy_with(settings: Settings, limits: Limits) -> Toy {
+    // This is how long actix-web lingers by itself.
+    serve(settings, limits, Duration::from_secs(1))
+}
+
+/// A toy that goes on reading for so long after it has answered to a body that it doesn't want.
+pub fn lingering_toy(time: Duration) -> Toy {
+    serve(Settings::default(), Limits::default(), time)
+}
+
+fn serve(settings: Settings, limits: Limits, linger: Duration) -> Toy {
     let counters = Arc::new(Counters::default());
     let schema = schema(&counters);
     let checker = Checker::new(&schema.sdl(), limits).unwrap();
@@ -339,6 +354,7 @@ pub fn toy_with(settings: Settings, limits: Limits) -> Toy {
     })
     .on_connect(kaitsu::http::remember_connection)
     .workers(1)
+    .client_disconnect_timeout(linger)
     .disable_signals()
     .shutdown_timeout(1)
     .bind(("127.0.0.1", 0))
@@ -414,9 +430,9 @@ impl Toy {
     }
 }
 
-pub async fn read_reply(mut stream: TcpStream) -> Reply {
+pub async fn read_reply(mut stream: impl AsyncRead + Unpin) -> Reply {
     let mut bytes = Vec::new();
-    tokio::time::timeout(Duration::from_secs(20), async {
+    tokio::time::timeout(PATIENCE, async {
         // A reset after the answer is as good as an end.
         let _ = stream.read_to_end(&mut bytes).await;
     })

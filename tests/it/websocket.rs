@@ -1,6 +1,9 @@
 //! graphql-transport-ws as a client meets it: the codes with which a socket is closed, and what runs on it.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use futures_util::{SinkExt, StreamExt};
 use kaitsu::{
@@ -15,7 +18,10 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::toy::{Toy, toy, toy_with};
+use crate::{
+    support::process::PATIENCE,
+    toy::{Toy, toy, toy_with},
+};
 
 struct Client(WebSocketStream<TcpStream>);
 
@@ -81,7 +87,7 @@ impl Client {
 
     async fn hear(&mut self) -> Heard {
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(10), self.0.next())
+            let next = tokio::time::timeout(PATIENCE, self.0.next())
                 .await
                 .expect("nothing was heard");
             match next {
@@ -93,6 +99,13 @@ impl Client {
                 Some(Ok(_)) => {}
             }
         }
+    }
+
+    async fn hear_ping(&mut self) {
+        let next = tokio::time::timeout(PATIENCE, self.0.next())
+            .await
+            .expect("nothing was heard");
+        assert!(matches!(next, Some(Ok(Message::Ping(_)))), "{next:?}");
     }
 
     async fn hear_said(&mut self) -> Value {
@@ -109,15 +122,21 @@ fn with_socket(change: impl FnOnce(&mut SocketSettings)) -> Toy {
     toy_with(settings, Limits::default())
 }
 
-/// Waits until something becomes true, for at most five seconds.
+/// Waits until something becomes true.
 async fn eventually(what: &str, is_true: impl Fn() -> bool) {
-    for _ in 0..500 {
-        if is_true() {
-            return;
-        }
+    let until = Instant::now() + PATIENCE;
+    while !is_true() {
+        assert!(Instant::now() < until, "never: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("never: {what}");
+}
+
+/// Waits until so many have begun. What runs could have ended before anybody looks.
+async fn eventually_begun(toy: &Toy, number: usize) {
+    eventually("it runs", || {
+        toy.counters.begun.load(Ordering::SeqCst) == number
+    })
+    .await;
 }
 
 #[actix_web::test]
@@ -329,7 +348,7 @@ async fn a_completed_subscription_stops_and_its_id_is_free() {
     let toy = toy();
     let mut client = ready(&toy).await;
     client.subscribe("a", "subscription { silence }").await;
-    eventually("it runs", || toy.counters.live.load(Ordering::SeqCst) == 1).await;
+    eventually_begun(&toy, 1).await;
     client.say(&json!({"type": "complete", "id": "a"})).await;
     client
         .say(&json!({"type": "complete", "id": "unknown"}))
@@ -359,7 +378,7 @@ async fn one_socket_runs_a_limited_number_of_operations() {
 
 #[actix_web::test]
 async fn pings_are_answered_with_their_payload_and_sent_to_the_client() {
-    let toy = with_socket(|socket| socket.keep_alive = Duration::from_millis(50));
+    let toy = with_socket(|socket| socket.keep_alive = Duration::from_millis(500));
     let mut client = ready(&toy).await;
     client
         .say(&json!({"type": "ping", "payload": {"n": 1}}))
@@ -369,19 +388,20 @@ async fn pings_are_answered_with_their_payload_and_sent_to_the_client() {
         json!({"type": "pong", "payload": {"n": 1}})
     );
     client.say(&json!({"type": "pong"})).await;
-    let next = client.0.next().await.unwrap().unwrap();
-    assert!(matches!(next, Message::Ping(_)), "{next:?}");
-    // A client that answers pings stays; this one does so while it listens.
-    let nothing = tokio::time::timeout(Duration::from_millis(500), client.hear()).await;
-    assert!(nothing.is_err(), "{nothing:?}");
+    // One that answers none is gone after the third; this one answers while it listens, and stays.
+    for _ in 0..5 {
+        client.hear_ping().await;
+    }
+    client.say(&json!({"type": "ping"})).await;
+    assert_eq!(client.hear_said().await, json!({"type": "pong"}));
 }
 
 #[actix_web::test]
 async fn a_client_that_answers_no_ping_is_gone() {
-    let toy = with_socket(|socket| socket.keep_alive = Duration::from_millis(30));
+    let toy = with_socket(|socket| socket.keep_alive = Duration::from_millis(250));
     let mut client = ready(&toy).await;
     client.subscribe("a", "subscription { silence }").await;
-    eventually("it runs", || toy.counters.live.load(Ordering::SeqCst) == 1).await;
+    eventually_begun(&toy, 1).await;
     eventually("it stops", || toy.counters.live.load(Ordering::SeqCst) == 0).await;
 }
 
@@ -404,7 +424,7 @@ async fn a_client_that_leaves_stops_its_subscriptions() {
     let toy = toy();
     let mut client = ready(&toy).await;
     client.subscribe("a", "subscription { silence }").await;
-    eventually("it runs", || toy.counters.live.load(Ordering::SeqCst) == 1).await;
+    eventually_begun(&toy, 1).await;
     drop(client);
     eventually("it stops", || toy.counters.live.load(Ordering::SeqCst) == 0).await;
 }
@@ -431,13 +451,12 @@ async fn a_client_that_stops_reading_holds_little_and_is_cut_off() {
         "{before} events of 64 KiB were made for a client that does not read"
     );
     // It still reads nothing, and can tell only by what it sends that the connection was cut.
-    let mut cut = false;
-    for _ in 0..100 {
-        let ping = Message::Ping(tungstenite::Bytes::new());
-        cut = cut || client.0.send(ping).await.is_err();
+    let until = Instant::now() + PATIENCE;
+    let ping = || Message::Ping(tungstenite::Bytes::new());
+    while client.0.send(ping()).await.is_ok() {
+        assert!(Instant::now() < until, "the connection stays");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(cut, "the connection stays");
     assert_eq!(produced(), before);
 }
 
@@ -480,7 +499,7 @@ async fn a_server_that_stops_says_goodbye() {
     let toy = toy();
     let mut client = ready(&toy).await;
     client.subscribe("a", "subscription { silence }").await;
-    eventually("it runs", || toy.counters.live.load(Ordering::SeqCst) == 1).await;
+    eventually_begun(&toy, 1).await;
     toy.settings.socket.shutdown.cancel();
     assert_eq!(client.hear().await, Heard::Closed(1001));
     eventually("it stops", || toy.counters.live.load(Ordering::SeqCst) == 0).await;
@@ -520,11 +539,7 @@ async fn a_mutation_under_way_is_answered_when_the_server_stops() {
     let mut client = ready(&toy).await;
     client.subscribe("s", "subscription { silence }").await;
     client.subscribe("m", "mutation { bumpWhenTold }").await;
-    eventually("both run", || {
-        toy.counters.live.load(Ordering::SeqCst) == 1
-            && toy.counters.begun.load(Ordering::SeqCst) == 1
-    })
-    .await;
+    eventually_begun(&toy, 2).await;
     toy.settings.socket.shutdown.cancel();
     hears_the_answer_first(&toy, &mut client, 1001).await;
 }
@@ -539,10 +554,6 @@ async fn a_mutation_under_way_is_answered_when_the_token_expires() {
     assert_eq!(client.hear_said().await["type"], "connection_ack");
     client.subscribe("s", "subscription { silence }").await;
     client.subscribe("m", "mutation { bumpWhenTold }").await;
-    eventually("both have begun", || {
-        toy.counters.begun.load(Ordering::SeqCst) == 1
-            && toy.counters.live.load(Ordering::SeqCst) == 1
-    })
-    .await;
+    eventually_begun(&toy, 2).await;
     hears_the_answer_first(&toy, &mut client, 4403).await;
 }

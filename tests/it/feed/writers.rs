@@ -75,7 +75,7 @@ async fn nothing_is_skipped_or_told_twice_while_many_write() {
         tasks.push(tokio::spawn(async move {
             while done.load(Ordering::SeqCst) < WRITERS {
                 scene.settle().await;
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }));
     }
@@ -120,7 +120,7 @@ async fn read_until_done(
             cursor = page.end;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), reading)
+    tokio::time::timeout(Duration::from_secs(300), reading)
         .await
         .expect("the writers come to an end");
     (told, cursor)

@@ -24,10 +24,10 @@ impl Cluster {
         if is_root() {
             must(Command::new("chown").arg("postgres").arg(&folder));
         }
-        let cluster = Self {
+        let mut cluster = Self {
             folder,
             programs: programs(),
-            port: free_port(),
+            port: 0,
         };
         must(
             cluster
@@ -36,8 +36,15 @@ impl Cluster {
                 .args(["--locale=C", "--no-sync", "--pgdata"])
                 .arg(cluster.data()),
         );
-        cluster.resume();
-        cluster
+        // Somebody else may take a port before the server does.
+        for _ in 0..5 {
+            cluster.port = free_port();
+            if succeeds(&mut cluster.starting()) {
+                return cluster;
+            }
+        }
+        let log = std::fs::read_to_string(cluster.log()).unwrap_or_default();
+        panic!("PostgreSQL does not start:\n{log}");
     }
 
     /// The URL of its one database.
@@ -47,6 +54,11 @@ impl Cluster {
 
     /// Starts it again, and waits until it answers.
     pub fn resume(&self) {
+        must(&mut self.starting());
+    }
+
+    /// The command that starts it, and waits until it answers.
+    fn starting(&self) -> Command {
         // What was committed is handed to the system at once: it outlives the server, if not the machine.
         let settings = format!(
             "-c port={} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=60 \
@@ -54,16 +66,20 @@ impl Cluster {
             self.port,
             self.folder.display()
         );
-        must(
-            self.control("start")
-                .args(["--wait", "--timeout=60", "--options", &settings, "--log"])
-                .arg(self.folder.join("server.log")),
-        );
+        let mut command = self.control("start");
+        command
+            .args(["--wait", "--timeout=60", "--options", &settings, "--log"])
+            .arg(self.log());
+        command
     }
 
     /// Stops it: `fast` as an operator does, or `immediate` as if it crashed.
     pub fn stop(&self, mode: &str) {
         must(self.control("stop").args(["--wait", "--mode", mode]));
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
     }
 
     fn data(&self) -> PathBuf {
@@ -138,11 +154,15 @@ fn free_port() -> u16 {
 }
 
 /// Runs a command without our pipes, which the server that it starts would keep open.
-fn must(command: &mut Command) {
+fn succeeds(command: &mut Command) -> bool {
     let ended = command
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .status()
         .unwrap();
-    assert!(ended.success(), "{command:?}");
+    ended.success()
+}
+
+fn must(command: &mut Command) {
+    assert!(succeeds(command), "{command:?}");
 }

@@ -2,7 +2,11 @@
 //! log can't be written. Writes fail with a code and leave nothing, reads go on, and writes succeed again
 //! when there is room, without a restart.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kaitsu::{
     change,
@@ -19,7 +23,7 @@ use super::{
 };
 use crate::support::{
     api::{Api, ministry},
-    process::Process,
+    process::{PATIENCE, Process},
 };
 
 const BULK: &str = "mutation ($input: MilestoneBulkRecordInput!) {
@@ -50,6 +54,19 @@ async fn write(api: &Api, facilities: &[String], number: usize) -> Value {
         .collect();
     let input = json!({ "rows": rows, "idempotencyKey": format!("write {number}") });
     api.call(&ministry(), BULK, json!({ "input": input })).await
+}
+
+/// The size of a log, once something was written to it.
+async fn size_of_log(log: &Path) -> u64 {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let size = std::fs::metadata(log).map_or(0, |log| log.len());
+        if size > 0 {
+            return size;
+        }
+        assert!(Instant::now() < until, "nothing is written");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn rows(api: &Api) -> i64 {
@@ -123,7 +140,8 @@ async fn a_log_that_cannot_be_written_refuses_writes_until_there_is_room_again()
     let path = deployment.url().trim_start_matches("sqlite:");
     let path = path.trim_end_matches("?mode=rwc").to_owned() + "-wal";
     // The log is written from its start again after each checkpoint, so its size of now may be out of reach.
-    let mut limit = std::fs::metadata(Path::new(&path)).unwrap().len();
+    let mut limit = size_of_log(Path::new(&path)).await;
+    assert!(!work.was_turned_away(), "there was no limit yet");
     while !work.was_turned_away() {
         assert!(limit > 0, "no write met the limit");
         server.limit_files(Some(limit));

@@ -118,9 +118,14 @@ async fn a_killed_import_leaves_whole_chunks_and_is_completed_by_another(
     assert_eq!(chunks_written(&deployment, &spreadsheet).await, 0);
 
     // The first is killed while it writes its second chunk, the others at random.
-    let import = Process::spawn(deployment.url(), &arguments(&spreadsheet.path));
-    let until = Instant::now() + 2 * PATIENCE;
-    while chunks_written(&deployment, &spreadsheet).await == 0 {
+    let mut import = Process::spawn(deployment.url(), &arguments(&spreadsheet.path));
+    let until = Instant::now() + 10 * PATIENCE;
+    loop {
+        let has_ended = import.has_ended();
+        if chunks_written(&deployment, &spreadsheet).await > 0 {
+            break;
+        }
+        assert!(!has_ended, "the import ended and wrote nothing");
         assert!(Instant::now() < until, "the import writes nothing");
     }
     drop(import); // is SIGKILL

@@ -99,7 +99,8 @@ impl Process {
         Self::start(database_url, &[&serve[..], &quiet[..]].concat())
     }
 
-    /// Starts a server that is told when a file may not grow, instead of being ended by it.
+    /// Starts a server that is told when a file may not grow, instead of being ended by it. It turns nobody away
+    /// for waiting long, so that whoever is turned away has met that limit.
     pub fn serve_within_limits(database_url: &str) -> Self {
         let (command, folder) = command(
             database_url,
@@ -107,6 +108,8 @@ impl Process {
                 "serve",
                 "--listen",
                 "127.0.0.1:0",
+                "--set",
+                "database.acquire_timeout=30s",
                 "--set",
                 "log.filter=off",
             ],
@@ -150,6 +153,33 @@ impl Process {
             }
             assert!(Instant::now() < until, "the process does not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Asks whether it is ready until the answer has this status and this in it, and returns the answer. A single
+    /// answer proves little: a busy database may be too late for it.
+    pub async fn readiness(&self, status: u16, holding: &str) -> String {
+        let wanted = format!("HTTP/1.1 {status} ");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get("/health/ready").await;
+            if answer.starts_with(&wanted) && answer.contains(holding) {
+                return answer;
+            }
+            assert!(
+                answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.1 503 "),
+                "{answer}"
+            );
+            assert!(
+                Instant::now() < until,
+                "readiness does not become {status} {holding}: {answer}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
