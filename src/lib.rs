@@ -18,6 +18,9 @@
 //! - [`demo`]: the national demo data
 //! - [`db`]: connections, transactions, typed ids; all that differs between SQLite and PostgreSQL
 
+// The layout of a root field's future is as deep as the calls that it awaits, and more than the default when optimised.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod app;
 pub mod auth;
