@@ -2,8 +2,11 @@
 //! stop, and stop so that nothing is left half done: background work ends its step, no new connections are
 //! accepted, requests under way are answered, sockets are closed, and then the pools are.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{future, io, net::SocketAddr, sync::Arc};
 
+use actix_web::web;
+use futures_util::future::Either;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +23,7 @@ use crate::{
         Database, DbErr,
         migrations::{self, State},
     },
-    http::{self, Check, Health, MetricsPage, Parts, RequestIds, RunningServer},
+    http::{self, Check, Health, MetricsPage, Parts, RequestIds, RunningServer, ServerSettings},
 };
 
 /// Why a process does not start, or ends.
@@ -65,84 +68,149 @@ pub enum StartError {
 /// # Errors
 /// When it can't start; it never leaves by an error once it serves, unless the server itself fails.
 pub async fn serve(config: &Config, bound: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
-    let metrics = telemetry::start_metrics()?;
-    let services = open(config).await?;
-    let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let process: u32 = rand::random();
-    let auth = accounts::open(config, &services).await?;
-    let routes = Routes::open(config, &services, &auth, &closing, process)?;
-    let sampled = services.clone();
-    let parts = Parts {
-        ids: Arc::new(RequestIds::new(process)),
-        health: Health {
-            checks: checks(&services),
-            stopping: stopping.clone(),
-        },
-        metrics: MetricsPage(Arc::new(move || {
-            let (services, metrics) = (sampled.clone(), metrics.clone());
-            Box::pin(async move {
-                telemetry::sample(&services).await;
-                metrics.render()
-            })
-        })),
-    };
-    let running = http::start(&config.server, parts, move |app| routes.mount(app));
-    let RunningServer {
-        address,
-        handle,
-        server,
-    } = running.map_err(|error| StartError::Listen {
-        address: config.server.listen,
-        error,
-    })?;
-    let background = start_background(config, &services, &auth, process)?;
-    let mut server = tokio::spawn(server);
-    tracing::info!(%address, "serving");
-    bound(address);
-
-    let failed = tokio::select! {
-        signalled = stop_signal() => signalled.err(),
-        ended = &mut server => Some(ended.map_err(io::Error::other).and_then(|ended| ended).err()
-            .unwrap_or_else(|| io::Error::other("the server ended by itself"))),
-    };
-    tracing::info!("stopping");
-    stopping.cancel();
-    // First the background: its connections live on the threads of the server.
-    background.stop().await;
-    if let Err(error) = auth.record_token_uses().await {
-        tracing::warn!(%error, "the last uses of service tokens are not written down");
-    }
-    closing.cancel();
-    handle.stop(true).await;
-    let ended = if failed.is_none() {
-        server
-            .await
-            .map_err(io::Error::other)
-            .and_then(|ended| ended)
-    } else {
-        Ok(())
-    };
-    services.database.close().await?;
-    tracing::info!("stopped");
-    failed.map_or(ended, Err).map_err(StartError::from)
+    let process = Process::open(config).await?;
+    let routes = Routes::open(
+        config,
+        &process.services,
+        &process.auth,
+        &process.closing,
+        process.id,
+    )?;
+    let running = process.listen(&config.server, move |app| routes.mount(app))?;
+    let address = running.address;
+    process
+        .run(config, Some(running), || {
+            tracing::info!(%address, "serving");
+            bound(address);
+        })
+        .await
 }
 
-/// Runs the background alone, until a signal says stop.
+/// Runs the background alone, until a signal says stop. Health and metrics are served where it is told to listen,
+/// and `started` is told where that is.
 ///
 /// # Errors
-/// When it can't start.
-pub async fn work(config: &Config, started: impl FnOnce()) -> Result<(), StartError> {
-    let services = open(config).await?;
-    let auth = accounts::open(config, &services).await?;
-    let background = start_background(config, &services, &auth, rand::random())?;
-    tracing::info!("working");
-    started();
-    let signalled = stop_signal().await;
-    tracing::info!("stopping");
-    background.stop().await;
-    services.database.close().await?;
-    tracing::info!("stopped");
-    Ok(signalled?)
+/// When it can't start, or the server fails.
+pub async fn work(
+    config: &Config,
+    listen: Option<SocketAddr>,
+    started: impl FnOnce(Option<SocketAddr>),
+) -> Result<(), StartError> {
+    let process = Process::open(config).await?;
+    let observed = |listen| {
+        let settings = ServerSettings {
+            listen,
+            workers: 1,
+            ..config.server.clone()
+        };
+        process.listen(&settings, |_| ())
+    };
+    let running = listen.map(observed).transpose()?;
+    let address = running.as_ref().map(|running| running.address);
+    process
+        .run(config, running, || {
+            tracing::info!(address = address.map(tracing::field::display), "working");
+            started(address);
+        })
+        .await
+}
+
+/// What a process has whether it serves or only works.
+struct Process {
+    id: u32,
+    services: Services,
+    auth: Arc<AuthService>,
+    metrics: PrometheusHandle,
+    /// It is no longer ready for requests.
+    stopping: CancellationToken,
+    /// Sockets say goodbye.
+    closing: CancellationToken,
+}
+
+impl Process {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        let metrics = telemetry::start_metrics()?;
+        let services = open(config).await?;
+        let auth = accounts::open(config, &services).await?;
+        Ok(Self {
+            id: rand::random(),
+            services,
+            auth,
+            metrics,
+            stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
+        })
+    }
+
+    /// Begins to listen, with health and metrics beside what `mount` adds.
+    fn listen(
+        &self,
+        settings: &ServerSettings,
+        mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<RunningServer, StartError> {
+        let (services, metrics) = (self.services.clone(), self.metrics.clone());
+        let parts = Parts {
+            ids: Arc::new(RequestIds::new(self.id)),
+            health: Health {
+                checks: checks(&self.services),
+                stopping: self.stopping.clone(),
+            },
+            metrics: MetricsPage(Arc::new(move || {
+                let (services, metrics) = (services.clone(), metrics.clone());
+                Box::pin(async move {
+                    telemetry::sample(&services).await;
+                    metrics.render()
+                })
+            })),
+        };
+        http::start(settings, parts, mount).map_err(|error| StartError::Listen {
+            address: settings.listen,
+            error,
+        })
+    }
+
+    /// Works until a signal says stop or the server fails, and stops.
+    async fn run(
+        self,
+        config: &Config,
+        running: Option<RunningServer>,
+        started: impl FnOnce(),
+    ) -> Result<(), StartError> {
+        let background = start_background(config, &self.services, &self.auth, self.id)?;
+        let (handle, server) = match running {
+            Some(running) => (Some(running.handle), Either::Left(running.server)),
+            None => (None, Either::Right(future::pending())),
+        };
+        let mut server = tokio::spawn(server);
+        started();
+
+        let failed = tokio::select! {
+            signalled = stop_signal() => signalled.err(),
+            ended = &mut server => Some(ended.map_err(io::Error::other).and_then(|ended| ended).err()
+                .unwrap_or_else(|| io::Error::other("the server ended by itself"))),
+        };
+        tracing::info!("stopping");
+        self.stopping.cancel();
+        // First the background: its connections live on the threads of the server.
+        background.stop().await;
+        if let Err(error) = self.auth.record_token_uses().await {
+            tracing::warn!(%error, "the last uses of service tokens are not written down");
+        }
+        self.closing.cancel();
+        let mut ended = Ok(());
+        if let Some(handle) = handle {
+            handle.stop(true).await;
+            if failed.is_none() {
+                ended = server
+                    .await
+                    .map_err(io::Error::other)
+                    .and_then(|ended| ended);
+            }
+        }
+        self.services.database.close().await?;
+        tracing::info!("stopped");
+        failed.map_or(ended, Err).map_err(StartError::from)
+    }
 }
 
 /// Opens the database for this version.

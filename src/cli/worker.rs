@@ -1,6 +1,6 @@
 //! `kaitsu worker`
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, net::SocketAddr, process::ExitCode};
 
 use clap::Args;
 use kaitsu::app;
@@ -12,6 +12,9 @@ use super::{
 
 #[derive(Args)]
 pub struct Options {
+    /// Serve health and metrics here; port 0 lets the system choose. Without it nothing is listened on
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// Print the configuration in force, without secrets, and end
     #[arg(long)]
     print_config: bool,
@@ -24,8 +27,11 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
         return Ok(ExitCode::SUCCESS);
     }
     start_log(&config, &config.log)?;
-    app::work(&config, || {
-        let _unread = writeln!(std::io::stdout(), "working");
+    app::work(&config, options.listen, |address| {
+        let _unread = match address {
+            Some(address) => writeln!(std::io::stdout(), "listening on http://{address}"),
+            None => writeln!(std::io::stdout(), "working"),
+        };
     })
     .await?;
     Ok(ExitCode::SUCCESS)

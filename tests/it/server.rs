@@ -32,6 +32,36 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
+/// The metrics page, as soon as it holds this.
+async fn metrics_holding(server: &Process, line: &str) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let metrics = server.get("/metrics").await;
+        if metrics.contains(line) {
+            return metrics;
+        }
+        assert!(Instant::now() < until, "{line} is not in\n{metrics}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_shows_its_health_and_its_metrics_where_it_is_told_and_nothing_else() {
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let worker = ["worker", "--listen", "127.0.0.1:0"];
+    let quiet = ["--set", "log.filter=error"];
+    let mut worker = Process::start(database.url(), &[&worker[..], &quiet[..]].concat());
+    worker.readiness(200, r#""status":"ready""#).await;
+    let settled = "kaitsu_background_steps_total{step=\"settle\",outcome=\"done\"}";
+    metrics_holding(&worker, settled).await;
+    for nowhere in ["/graphql?query={__typename}", "/.well-known/jwks.json"] {
+        let answer = worker.get(nowhere).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    worker.terminate();
+    assert!(worker.ended().await.success());
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_server_does_not_start_on_a_schema_that_is_behind(
@@ -58,13 +88,11 @@ async fn readiness_follows_the_schema_and_life_does_not(
     let database = TestDatabase::new(backend).await;
     database.run(AHEAD).await;
     let server = Process::serve(database.url());
-    let ready = server.get("/health/ready").await;
-    assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    server.readiness(200, "").await;
 
     database.run(BEHIND).await; // takes the newer one back
     database.run(BEHIND).await;
-    let behind = server.get("/health/ready").await;
-    assert!(behind.starts_with("HTTP/1.1 503 "), "{behind}");
+    let behind = server.readiness(503, "migrations").await;
     let body = behind.split("\r\n\r\n").last().unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["status"], "not ready");
@@ -83,12 +111,7 @@ async fn readiness_follows_the_schema_and_life_does_not(
 async fn readiness_fails_while_the_database_is_away_and_comes_back_with_it() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let server = Process::serve(database.url());
-    assert!(
-        server
-            .get("/health/ready")
-            .await
-            .starts_with("HTTP/1.1 200 ")
-    );
+    server.readiness(200, "").await;
     let name = database.url().rsplit('/').next().unwrap().to_owned();
     let elsewhere = TestDatabase::new(Backend::Postgres).await;
     elsewhere
@@ -99,21 +122,12 @@ async fn readiness_fails_while_the_database_is_away_and_comes_back_with_it() {
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         ))
         .await;
-    let away = server.get("/health/ready").await;
-    assert!(away.starts_with("HTTP/1.1 503 "), "{away}");
+    let away = server.readiness(503, "database").await;
     assert!(!away.contains(&name), "{away}");
     elsewhere
         .run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
         .await;
-    let until = Instant::now() + PATIENCE;
-    while !server
-        .get("/health/ready")
-        .await
-        .starts_with("HTTP/1.1 200 ")
-    {
-        assert!(Instant::now() < until, "it does not come back");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.readiness(200, "").await;
 }
 
 #[tokio::test]
@@ -208,16 +222,8 @@ async fn the_api_its_keys_and_its_metrics_are_served() {
         "{keys}"
     );
     // Background work begins with the server and not before it.
-    let until = Instant::now() + PATIENCE;
     let settled = "kaitsu_background_steps_total{step=\"settle\",outcome=\"done\"}";
-    let metrics = loop {
-        let metrics = server.get("/metrics").await;
-        if metrics.contains(settled) {
-            break metrics;
-        }
-        assert!(Instant::now() < until, "{settled} is not in\n{metrics}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let metrics = metrics_holding(&server, settled).await;
     for line in [
         "kaitsu_http_requests_total{route=\"/graphql\",method=\"POST\",status=\"200\"} 1",
         "kaitsu_graphql_operations_total{kind=\"query\",outcome=\"answered\"} 1",
@@ -236,7 +242,21 @@ async fn a_request_under_way_is_answered_and_a_new_one_refused_when_the_server_s
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let database = TestDatabase::new(backend).await;
-    let mut server = Process::serve(database.url());
+    // What is sent in two parts takes as long as it takes here.
+    let mut server = Process::start(
+        database.url(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "server.header_timeout=60s",
+            "--set",
+            "server.body_timeout=5m",
+            "--set",
+            "log.filter=error",
+        ],
+    );
     let mut idle = TcpStream::connect(&server.address).await.unwrap();
     let mut under_way = TcpStream::connect(&server.address).await.unwrap();
     let head = format!(
@@ -247,17 +267,11 @@ async fn a_request_under_way_is_answered_and_a_new_one_refused_when_the_server_s
     under_way.write_all(head.as_bytes()).await.unwrap();
     under_way.write_all(first.as_bytes()).await.unwrap();
     under_way.flush().await.unwrap();
-    // The metrics page is asked until it counts the request among those that wait for their answer.
-    let until = Instant::now() + PATIENCE;
-    while !server
-        .get("/metrics")
-        .await
-        .contains("kaitsu_http_requests_in_flight 2")
-    {
-        assert!(Instant::now() < until, "the request never began");
-    }
+    // The page itself is the other one that waits for its answer.
+    metrics_holding(&server, "kaitsu_http_requests_in_flight 2").await;
 
     server.terminate();
+    let until = Instant::now() + PATIENCE;
     while TcpStream::connect(&server.address).await.is_ok() {
         assert!(Instant::now() < until, "connections are still accepted");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -299,13 +313,9 @@ async fn the_last_use_of_a_service_token_is_not_lost_when_the_server_stops(
     database.run(for_long).await;
 
     let mut server = Process::serve(database.url());
-    // The step that writes uses down has run once by now, and runs again in half a minute.
-    assert!(
-        server
-            .get("/health/ready")
-            .await
-            .starts_with("HTTP/1.1 200 ")
-    );
+    // The step that writes uses down has run once by then, and runs again in half a minute.
+    let written = "kaitsu_background_steps_total{step=\"token_uses\",outcome=\"done\"}";
+    metrics_holding(&server, written).await;
     let request = format!(
         "POST /graphql HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{QUERY}",
