@@ -26,7 +26,7 @@ impl MigratorTrait for Migrator {
 }
 
 /// What each database calls our types.
-const TYPES: [(&str, &str, &str); 10] = [
+const TYPES: [(&str, &str, &str); 11] = [
     // word, SQLite, PostgreSQL
     (
         "{id}",
@@ -40,6 +40,8 @@ const TYPES: [(&str, &str, &str); 10] = [
     ("{date}", "TEXT", "DATE"),
     ("{instant}", "TEXT", "TIMESTAMPTZ"),
     ("{bytes}", "BLOB", "BYTEA"),
+    // In the order of its characters, whatever the locale.
+    ("{name}", "TEXT", "TEXT COLLATE \"C\""),
     (
         "{random}",
         "TEXT NOT NULL DEFAULT (hex(randomblob(8)))",

@@ -57,8 +57,8 @@ const UP: &[&str] = &[
     "CREATE INDEX idempotency_created_at ON idempotency (created_at)",
     "CREATE TABLE facility (
         id {id},
-        name TEXT NOT NULL,
-        name_kana TEXT NOT NULL,
+        name {name} NOT NULL,
+        name_kana {name} NOT NULL,
         postal_code TEXT NOT NULL,
         address TEXT NOT NULL,
         phone TEXT NOT NULL,

@@ -211,12 +211,12 @@ pub struct ListQuery {
     pub prefectures: Option<Vec<Prefecture>>,
     /// Any of these stages.
     pub stages: Vec<Stage>,
-    /// Engages this vendor; `Some(None)`: none.
-    pub vendor: Option<Option<OrganisationId>>,
-    /// Engages any vendor.
-    pub has_vendor: bool,
-    /// Belongs to this chain; `Some(None)`: none.
-    pub chain: Option<Option<OrganisationId>>,
+    /// Engages this vendor.
+    pub vendor: Option<OrganisationId>,
+    /// Engages any vendor, or (`false`) none.
+    pub has_vendor: Option<bool>,
+    /// Belongs to this chain.
+    pub chain: Option<OrganisationId>,
     /// Public institution or not.
     pub public_institution: Option<bool>,
     /// Open on this day, or (`false`) not.
@@ -405,8 +405,9 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
     }
     push_any(query, "s.stage", stages.iter().map(|stage| stage.code()));
     push_member(query, "s.vendor_id", *vendor);
-    if *has_vendor {
-        query.push(" AND s.vendor_id <> 0");
+    if let Some(has_vendor) = *has_vendor {
+        query.push(" AND s.vendor_id ");
+        query.push(if has_vendor { "<> 0" } else { "= 0" });
     }
     push_member(query, "s.chain_id", *chain);
     if let Some(public) = *public_institution {
@@ -448,14 +449,11 @@ fn push_any(query: &mut Query, column: &str, codes: impl ExactSizeIterator<Item 
     }
 }
 
-fn push_member(query: &mut Query, column: &str, member: Option<Option<OrganisationId>>) {
-    if let Some(member) = member {
-        query.push(" AND ").push(column).push(" = ");
-        query.bind(member.map_or(0, |id| id.0));
-        if member.is_some() {
-            // Lets both databases use a partial index.
-            query.push(" AND ").push(column).push(" <> 0");
-        }
+fn push_member(query: &mut Query, column: &str, member: Option<OrganisationId>) {
+    if let Some(id) = member {
+        query.push(" AND ").push(column).push(" = ").bind(id.0);
+        // Lets both databases use a partial index.
+        query.push(" AND ").push(column).push(" <> 0");
     }
 }
 

@@ -46,8 +46,11 @@ pub enum FacilityReference {
     Reference(String),
 }
 
+/// What a list holds unless its caller says otherwise, with a filter or without one: what is open.
+const OPEN: Option<bool> = Some(true);
+
 /// Which facilities a list holds. All conditions must hold; in a list of values, any.
-#[derive(Clone, Debug, Default, InputObject)]
+#[derive(Clone, Debug, InputObject)]
 pub struct FacilityFilter {
     /// A part of the name, kana or address, at least two characters. Width, case and kana make no difference.
     pub search: Option<String>,
@@ -72,7 +75,7 @@ pub struct FacilityFilter {
     /// Public institution or not.
     pub public_institution: Option<bool>,
     /// Open today (the default), or not, or null for both.
-    #[graphql(default_with = "Some(true)")]
+    #[graphql(default_with = "OPEN")]
     pub open: Option<bool>,
     /// A milestone is planned in a time.
     pub planned: Option<PlannedInput>,
@@ -80,6 +83,26 @@ pub struct FacilityFilter {
     pub days_since_last_milestone_at_least: Option<i32>,
     /// The last milestone was reached at most this many days ago.
     pub days_since_last_milestone_at_most: Option<i32>,
+}
+
+impl Default for FacilityFilter {
+    fn default() -> Self {
+        Self {
+            search: None,
+            kinds: Vec::new(),
+            prefectures: Vec::new(),
+            bureaus: Vec::new(),
+            stages: Vec::new(),
+            vendor_id: None,
+            has_vendor: None,
+            chain_id: None,
+            public_institution: None,
+            open: OPEN,
+            planned: None,
+            days_since_last_milestone_at_least: None,
+            days_since_last_milestone_at_most: None,
+        }
+    }
 }
 
 /// A milestone planned between two days, both included.
@@ -294,24 +317,15 @@ fn list_query(
         })
         .transpose()
     };
-    let vendor = match (&filter.vendor_id, filter.has_vendor) {
-        (Some(id), _) => Some(Some(organisation_id(id)?)),
-        (None, Some(false)) => Some(None),
-        (None, _) => None,
-    };
+    let member = |id: Option<ID>| id.as_ref().map(organisation_id).transpose();
     Ok(ListQuery {
         search,
         kinds: filter.kinds,
         prefectures: within_bureaus(prefectures, &filter.bureaus),
         stages: filter.stages,
-        vendor,
-        has_vendor: filter.has_vendor == Some(true),
-        chain: filter
-            .chain_id
-            .as_ref()
-            .map(organisation_id)
-            .transpose()?
-            .map(Some),
+        vendor: member(filter.vendor_id)?,
+        has_vendor: filter.has_vendor,
+        chain: member(filter.chain_id)?,
         public_institution: filter.public_institution,
         open: filter.open.map(|open| (today, open)),
         planned: filter.planned.map(|planned| PlannedFilter {
