@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -130,7 +131,8 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo's own settings. Its database is in its folder, unless a person named another one.
+/// The demo's own settings. Its database is in its folder and its mails point to where it listens, unless a person
+/// named another one or another place.
 fn configure(
     configuration: &ConfigurationOptions,
     options: &Options,
@@ -145,11 +147,31 @@ fn configure(
         ),
     ];
     let config = configuration.load(flags.clone())?;
-    if config.is_given("database.url") {
-        return Ok(config);
-    }
-    let own = flag("--dir", "database.url", sqlite_url(&options.dir));
-    Ok(configuration.load([flags, vec![own]].concat())?)
+    let own = [
+        ("--dir", "database.url", Some(sqlite_url(&options.dir))),
+        (
+            "--listen",
+            "server.public_url",
+            url_of(config.server.listen),
+        ),
+    ];
+    let own = own
+        .into_iter()
+        .filter(|(_, key, _)| !config.is_given(key))
+        .filter_map(|(name, key, value)| Some(flag(name, key, value?)));
+    Ok(configuration.load(flags.into_iter().chain(own).collect())?)
+}
+
+/// Where a browser on this machine finds who listens here; `None` while the system has yet to choose the port.
+fn url_of(listen: SocketAddr) -> Option<String> {
+    let ip: IpAddr = match listen.ip() {
+        // All addresses at once are none to go to.
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let address = SocketAddr::new(ip, listen.port());
+    (address.port() != 0).then(|| format!("http://{address}"))
 }
 
 fn sqlite_url(dir: &Path) -> String {
@@ -220,4 +242,42 @@ fn print_accounts(accounts: &Accounts) -> std::io::Result<()> {
         writeln!(out, "  {email:<28} {kind:<18?} {organisation}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Command, CommandLine};
+
+    fn public_url(arguments: &[&str]) -> String {
+        let line = CommandLine::parse_from([&["kaitsu", "demo"][..], arguments].concat());
+        let Command::Demo(options) = line.command else {
+            panic!("{arguments:?}");
+        };
+        configure(&line.configuration, &options).unwrap().public_url
+    }
+
+    #[test]
+    fn mails_point_to_where_the_demo_listens_unless_told_otherwise() {
+        let cases: [(&[&str], &str); 5] = [
+            (&[], "http://127.0.0.1:8080"),
+            (&["--listen", "127.0.0.1:9090"], "http://127.0.0.1:9090"),
+            (&["--listen", "[::]:9090"], "http://[::1]:9090"),
+            (&["--listen", "0.0.0.0:9090"], "http://127.0.0.1:9090"),
+            (
+                &[
+                    "--listen",
+                    "127.0.0.1:9090",
+                    "--set",
+                    "server.public_url=https://kaitsu.example",
+                ],
+                "https://kaitsu.example",
+            ),
+        ];
+        for (arguments, url) in cases {
+            assert_eq!(public_url(arguments), url, "{arguments:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use kaitsu::{
     figures::{
         Counts,
         entity::rows::Filter,
-        service::{self, Answer, Group, Question, ask},
+        service::{self, Answer, Group, Question, Reading},
     },
 };
 
@@ -73,11 +73,17 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     let known = change::resolve_known_at(&database, &CLOCK, options.known_at).await?;
     let as_of = options.as_of.unwrap_or_else(|| CLOCK.today());
     let by = &options.by;
-    let now = figures(&database, by, as_of, known).await?;
+    // Two days as they are known now must fit each other while others write; what is settled always does.
+    let reading = match (options.compare_with, known) {
+        (Some(_), Known::Now) => Reading::together(&database).await?,
+        _ => Reading::apart(&database),
+    };
+    let now = figures(&reading, by, as_of, known).await?;
     let then = match options.compare_with {
-        Some(day) => Some((day, figures(&database, by, day, known).await?)),
+        Some(day) => Some((day, figures(&reading, by, day, known).await?)),
         None => None,
     };
+    reading.end().await?;
     let names = names(&database, [Some(&now), then.as_ref().map(|(_, then)| then)]).await?;
     let mut table = Table::new(headings(by));
     print_rows(&mut table, by, &as_of.to_string(), &now, &names);
@@ -95,7 +101,7 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
 }
 
 async fn figures(
-    database: &Database,
+    reading: &Reading<'_>,
     by: &[Dimension],
     as_of: NaiveDate,
     known: Known,
@@ -106,7 +112,7 @@ async fn figures(
         filter: Filter::default(),
         group_by: by.iter().copied().map(Into::into).collect(),
     };
-    ask(database, &Actor::system(), &question).await
+    reading.ask(&Actor::system(), &question).await
 }
 
 fn headings(by: &[Dimension]) -> Vec<String> {

@@ -135,6 +135,7 @@ fn each_kind_of_value_is_checked() {
         ("database.url", "postgres://host:port/name"),
         ("database.connections", "2"),
         ("limits.depth", "15"),
+        ("limits.page_size", "0"),
         ("auth.access_token_minutes", "1440"),
         ("auth.audience", ""),
         ("mail.url", "http://mail"),
@@ -147,6 +148,18 @@ fn each_kind_of_value_is_checked() {
         assert_eq!(found[0].key, key);
         assert!(found[0].message.starts_with("expected "), "{}", found[0]);
     }
+}
+
+#[test]
+fn a_page_is_allowed_no_more_rows_than_any_list_answers_with() {
+    let flags = |rows| [("limits.page_size", rows)];
+    let most = Config::load(&sources(None, &[], &flags("100"))).unwrap();
+    assert_eq!(most.limits.page_size, 100);
+    let found = problems(&sources(None, &[], &flags("101")));
+    assert_eq!(
+        found[0].to_string(),
+        "limits.page_size = \"101\" (flag --set): expected a whole number from 1 to 100"
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub use values::{Secret, Sender, without_password};
 
 use super::telemetry::{LogFormat, LogSettings};
 use crate::{
-    api::Limits,
+    api::{Limits, page},
     change,
     db::{Backend, DatabaseSettings},
     http::{Origins, ServerSettings, Settings, SocketSettings, TrustedProxies},
@@ -370,7 +370,11 @@ fn read_limits(reader: &mut Reader) -> Limits {
             default.list_items,
             &number(1..=1_000_000),
         ),
-        page_size: reader.take("limits.page_size", default.page_size, &number(1..=1_000)),
+        page_size: reader.take(
+            "limits.page_size",
+            default.page_size,
+            &number(1..=u64::from(page::MOST.unsigned_abs())),
+        ),
         cached_tokens: reader.take(
             "limits.cached_tokens",
             default.cached_tokens,

@@ -119,8 +119,8 @@ const WORTH_SAYING: i64 = 60;
 
 impl Bands {
     /// What the report prints: the greatest ten per cent that every prefecture exceeds, if that is 60 or
-    /// more, then each band above it; else the bands from 60 per cent up; else how many exceed 50. `None`
-    /// for the count of all, which is no rate.
+    /// more and all 47 are counted, then each band above it; else the bands from 60 per cent up; else how many
+    /// exceed 50. `None` for the count of all, which is no rate.
     pub fn sentence(&self, language: Language) -> Option<String> {
         let rate = match self.level {
             Level::Open => return None,
@@ -129,7 +129,9 @@ impl Bands {
             Level::Live => "運用開始割合",
         };
         let all = self.thresholds.iter().find(|threshold| {
-            threshold.above == self.prefectures && threshold.percent >= WORTH_SAYING
+            self.is_of_the_nation()
+                && threshold.above == self.prefectures
+                && threshold.percent >= WORTH_SAYING
         });
         let floor = all.map_or(WORTH_SAYING, |all| all.percent + 10);
         let upper: Vec<&Threshold> = self
@@ -169,5 +171,57 @@ impl Bands {
             Language::Ja => format!("{}の{rate}は{}", self.kind.label_ja(), clauses.join("、")),
             Language::En => clauses.join(", "),
         })
+    }
+
+    /// Do all prefectures count? A bureau, a vendor or a filter may have only some, which are not "every" one.
+    fn is_of_the_nation(&self) -> bool {
+        usize::try_from(self.prefectures) == Ok(Prefecture::all().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::service::Group;
+
+    /// What is said of the first so many prefectures, in each of which three hospitals of four have applied.
+    fn said_of(prefectures: usize, language: Language) -> String {
+        let counts = Counts {
+            all: 4,
+            applied: 3,
+            ..Counts::ZERO
+        };
+        let answer: Answer = Prefecture::all()
+            .take(prefectures)
+            .map(|prefecture| {
+                let group = Group {
+                    kind: Some(FacilityKind::Hospital),
+                    prefecture: Some(prefecture),
+                    ..Group::default()
+                };
+                (group, counts)
+            })
+            .collect();
+        let bands = bands(&answer, Level::Applied);
+        bands[0].sentence(language).unwrap()
+    }
+
+    #[test]
+    fn only_of_all_47_is_it_said_that_every_prefecture_exceeds_a_rate() {
+        for (prefectures, japanese, english) in [
+            (
+                47,
+                "全都道府県で70％超",
+                "more than 70 % in every prefecture",
+            ),
+            (46, "46都道府県で70％以上", "70 % or more in 46"),
+            (1, "1道で70％以上", "70 % or more in 1"),
+        ] {
+            assert_eq!(said_of(prefectures, Language::En), english);
+            assert_eq!(
+                said_of(prefectures, Language::Ja),
+                format!("病院の申込割合は{japanese}")
+            );
+        }
     }
 }
