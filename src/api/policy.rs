@@ -136,8 +136,9 @@ impl RootField {
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
             Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
-            // What is about the registry needs REGISTRY_WRITE too, by what is corrected.
-            Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::LinkWrite),
+            // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
+            // is linked or corrected.
+            Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::HandOn),
             Self::MilestoneRecord
             | Self::MilestonePlan
             | Self::MilestoneWithdraw

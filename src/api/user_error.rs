@@ -117,7 +117,7 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::AfterClosing { .. } => Code::AfterClosing,
         Problem::NothingToDo => Code::NothingToDo,
         Problem::KeyReused => Code::IdempotencyKeyReused,
-        Problem::BadCode(_) => Code::InvalidInstitutionCode,
+        Problem::BadCode(_) | Problem::BadFacilityCode(_) => Code::InvalidInstitutionCode,
         Problem::CodeTaken | Problem::ReferenceTaken => Code::Taken,
         Problem::CodeDoesNotFit | Problem::KindDoesNotFit => Code::CodeDoesNotFit,
         Problem::BeforeLastCode { .. } => Code::DateOutOfOrder,

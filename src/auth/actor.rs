@@ -117,6 +117,8 @@ pub enum Permission {
     ContactWrite,
     /// Engage a vendor or join a chain, or end it.
     LinkWrite,
+    /// Hand facilities on to a support contractor, or end it. LINK_WRITE of a service token includes it.
+    HandOn,
     /// Record, plan, withdraw and correct milestones.
     MilestoneWrite,
     /// Read figures, within the scope.
@@ -133,11 +135,12 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
         Self::LinkWrite,
+        Self::HandOn,
         Self::MilestoneWrite,
         Self::FiguresRead,
         Self::MembersManage,
@@ -153,6 +156,7 @@ impl Permission {
             Self::RegistryWrite => "REGISTRY_WRITE",
             Self::ContactWrite => "CONTACT_WRITE",
             Self::LinkWrite => "LINK_WRITE",
+            Self::HandOn => "HAND_ON",
             Self::MilestoneWrite => "MILESTONE_WRITE",
             Self::FiguresRead => "FIGURES_READ",
             Self::MembersManage => "MEMBERS_MANAGE",
@@ -171,6 +175,7 @@ impl Permission {
             | Self::RegistryWrite
             | Self::ContactWrite
             | Self::LinkWrite
+            | Self::HandOn
             | Self::MilestoneWrite
             | Self::FiguresRead
             | Self::DirectoryRead => false,
@@ -366,7 +371,10 @@ impl Actor {
 
     fn token_allows(&self, permission: Permission) -> bool {
         self.token_permissions.as_ref().is_none_or(|permissions| {
-            permissions.contains(&permission) && !permission.needs_a_person()
+            // Tokens were made for every kind of link before handing on was told from the others.
+            let included =
+                permission == Permission::HandOn && permissions.contains(&Permission::LinkWrite);
+            (included || permissions.contains(&permission)) && !permission.needs_a_person()
         })
     }
 }
@@ -410,6 +418,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             May::RegistryWrite
             | May::ContactWrite
             | May::LinkWrite
+            | May::HandOn
             | May::MilestoneWrite
             | May::AccountsHelp => Some(Role::Editor),
             May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
@@ -417,12 +426,16 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
         Kind::Vendor | Kind::SupportContractor => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
             May::ContactWrite | May::MilestoneWrite => Some(Role::Editor),
+            // The work is the vendor's: whom it was handed on to hands it on to nobody.
+            May::HandOn if kind == Kind::Vendor => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },
         Kind::Chain | Kind::Facility => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
-            May::ContactWrite | May::LinkWrite | May::MilestoneWrite => Some(Role::Editor),
+            May::ContactWrite | May::LinkWrite | May::HandOn | May::MilestoneWrite => {
+                Some(Role::Editor)
+            }
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

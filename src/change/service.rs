@@ -69,7 +69,7 @@ impl Writer<'_> {
             && !key.store(&transaction, &outcome, self.clock.now()).await?
         {
             transaction.rollback().await?;
-            return self.earlier().await;
+            return self.first_outcome().await;
         }
         transaction.commit().await?;
         Ok(outcome)
@@ -82,8 +82,11 @@ impl Writer<'_> {
         transaction: Transaction,
         outcome: T,
     ) -> Result<T, WriteError> {
+        if self.dry_run {
+            return self.leave_nothing(transaction, outcome).await;
+        }
         transaction.rollback().await?;
-        let Some(key) = self.key.as_ref().filter(|_| !self.dry_run) else {
+        let Some(key) = &self.key else {
             return Ok(outcome);
         };
         let stored = key
@@ -92,18 +95,34 @@ impl Writer<'_> {
         if stored {
             Ok(outcome)
         } else {
-            self.earlier().await
+            self.first_outcome().await
         }
     }
 
-    async fn earlier<T: DeserializeOwned>(&self) -> Result<T, WriteError> {
-        let earlier = match &self.key {
-            Some(key) => key.earlier(self.database.write()).await?,
-            None => None,
+    /// Ends a write of which not even the outcome is kept: it was only tried, or is refused only for now. A key that
+    /// was used before counts all the same.
+    pub async fn leave_nothing<T: DeserializeOwned>(
+        &self,
+        transaction: Transaction,
+        outcome: T,
+    ) -> Result<T, WriteError> {
+        transaction.rollback().await?;
+        Ok(self.earlier().await?.unwrap_or(outcome))
+    }
+
+    /// The outcome under a key that was found taken.
+    async fn first_outcome<T: DeserializeOwned>(&self) -> Result<T, WriteError> {
+        self.earlier().await?.ok_or(WriteError::KeyReused)
+    }
+
+    async fn earlier<T: DeserializeOwned>(&self) -> Result<Option<T>, WriteError> {
+        let Some(key) = &self.key else {
+            return Ok(None);
         };
-        match earlier {
-            Some(Earlier::Same(outcome)) => Ok(outcome),
-            Some(Earlier::Other) | None => Err(WriteError::KeyReused),
+        match key.earlier(self.database.write()).await? {
+            Some(Earlier::Same(outcome)) => Ok(Some(outcome)),
+            Some(Earlier::Other) => Err(WriteError::KeyReused),
+            None => Ok(None),
         }
     }
 }

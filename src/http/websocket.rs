@@ -1,6 +1,9 @@
 //! graphql-transport-ws on a web socket. Each socket is one task that does one thing at a time: it reads a message, or
 //! takes the next event of a subscription, or keeps a deadline. It asks no subscription for an event before the last
 //! one was handed over, so a client that reads slowly holds back its own events, and one that stops reading is cut off.
+//!
+//! Each operation is admitted like a request of its own, by the token that was shown at `connection_init`: what was
+//! true of its bearer then may be so no more.
 
 use std::{
     collections::HashMap,
@@ -17,10 +20,9 @@ use actix_web::{
     web,
 };
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError, Session};
-use async_graphql::{Executor, parser::types::OperationType};
+use async_graphql::{Executor, ServerError, parser::types::OperationType};
 use futures_util::{
-    StreamExt,
-    future::Either,
+    Stream, StreamExt,
     stream::{self, AbortHandle, Abortable, BoxStream, SelectAll},
 };
 use tokio::time::{Instant, MissedTickBehavior};
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer::{Settled, write_errors},
     endpoint::{Door, Endpoint},
-    gate::{Credentials, Gate, coded},
+    gate::{Credentials, Gate, Refusal, coded},
     graphql::{bearer, language},
     incoming::Parameters,
     socket_protocol::{self as protocol, ClientMessage, Closing, SUBPROTOCOL},
@@ -133,12 +135,15 @@ pub(super) fn open<E: Executor, G: Gate>(
         .contains_key(header::SEC_WEBSOCKET_PROTOCOL);
     let socket = Socket {
         session,
-        origin: Sender {
+        origin: Arc::new(Sender {
             id: endpoint.ids.of(request),
             address: endpoint.settings.proxies.client(request),
             language: language(request).map(ToOwned::to_owned),
-            bearer: bearer(request).ok().flatten().map(ToOwned::to_owned),
-        },
+            bearer: bearer(request)
+                .ok()
+                .flatten()
+                .map(|token| Bearer(token.to_owned())),
+        }),
         wire: request.conn_data::<Arc<Wire>>().map(Arc::clone),
         caller: None,
         expiry: None,
@@ -170,23 +175,92 @@ fn may_open(origins: &Origins, request: &HttpRequest) -> bool {
 }
 
 /// Who opened a socket.
+#[derive(Clone)]
 struct Sender {
     id: String,
     address: IpAddr,
     language: Option<String>,
-    bearer: Option<String>,
+    bearer: Option<Bearer>,
+}
+
+/// A token that is kept for as long as its socket. It can't be printed, so that no log gets to know it.
+#[derive(Clone)]
+struct Bearer(String);
+
+impl Sender {
+    /// Asks the gate who this is by now.
+    async fn admit<G: Gate>(&self, gate: &G, request_id: &str) -> Result<G::Caller, Refusal> {
+        gate.admit(Credentials {
+            bearer: self.bearer.as_ref().map(|bearer| bearer.0.as_str()),
+            address: self.address,
+            language: self.language.as_deref(),
+            request_id,
+        })
+        .await
+    }
 }
 
 /// An operation that is under way.
 struct Running {
-    kind: OperationType,
+    /// It turned out to be a subscription, which goes on until somebody ends it.
+    lasts: bool,
     handle: AbortHandle,
 }
 
 /// Something that happened to an operation.
 enum Event {
+    /// Its caller was not let in.
+    TurnedAway(Refusal),
+    /// It may not run.
+    Rejected(Vec<ServerError>),
+    /// It is a subscription.
+    Subscribed,
     Next(Box<Settled>),
     Done,
+}
+
+/// An operation that was asked for.
+struct Operation<E, G> {
+    endpoint: Arc<Endpoint<E, G>>,
+    sender: Arc<Sender>,
+    request_id: String,
+}
+
+impl<E: Executor, G: Gate> Operation<E, G> {
+    /// Begins it in the order of a POST: first its caller is admitted, then it is checked, then it runs.
+    async fn begin(self, parameters: Parameters) -> BoxStream<'static, Event> {
+        let Self {
+            endpoint,
+            sender,
+            request_id,
+        } = self;
+        let caller = match sender.admit(&endpoint.gate, &request_id).await {
+            Ok(caller) => caller,
+            Err(refusal) => return only(Event::TurnedAway(refusal)),
+        };
+        let ready = match endpoint.ready(&caller, parameters, Door::Socket) {
+            Ok(ready) => ready,
+            Err(rejection) => return only(Event::Rejected(rejection.errors)),
+        };
+        if ready.kind() == OperationType::Subscription {
+            let results = until_done(endpoint.stream(ready, request_id));
+            return only(Event::Subscribed).chain(results).boxed();
+        }
+        until_done(stream::once(async move {
+            endpoint.run(ready, &request_id, false).await
+        }))
+    }
+}
+
+fn only(event: Event) -> BoxStream<'static, Event> {
+    stream::iter([event]).boxed()
+}
+
+fn until_done(results: impl Stream<Item = Settled> + Send + 'static) -> BoxStream<'static, Event> {
+    results
+        .map(|settled| Event::Next(Box::new(settled)))
+        .chain(only(Event::Done))
+        .boxed()
 }
 
 type Events = BoxStream<'static, (Arc<str>, Event)>;
@@ -194,9 +268,9 @@ type Events = BoxStream<'static, (Arc<str>, Event)>;
 struct Socket<E: Executor, G: Gate> {
     endpoint: Arc<Endpoint<E, G>>,
     session: Session,
-    origin: Sender,
+    origin: Arc<Sender>,
     wire: Option<Arc<Wire>>,
-    /// `None` until `connection_init` was accepted.
+    /// As admitted by `connection_init`; `None` until then.
     caller: Option<G::Caller>,
     expiry: Option<Instant>,
     running: HashMap<Arc<str>, Running>,
@@ -227,15 +301,25 @@ impl<E: Executor, G: Gate> Socket<E, G> {
     /// Ends the subscriptions, and tells the answers of the queries and mutations that are under way: each has its
     /// own time limit.
     async fn finish(&mut self) -> Result<(), Closing> {
+        self.end_subscriptions();
+        while let Some((id, event)) = self.events.next().await {
+            match self.happened(&id, event).await {
+                // The socket ends anyway: who is turned away by now costs the others no answer.
+                Ok(()) | Err(Closing::Forbidden | Closing::Expired) => {}
+                Err(closing) => return Err(closing),
+            }
+            // What was still being admitted may have turned out to be one.
+            self.end_subscriptions();
+        }
+        Ok(())
+    }
+
+    fn end_subscriptions(&self) {
         for running in self.running.values() {
-            if running.kind == OperationType::Subscription {
+            if running.lasts {
                 running.handle.abort();
             }
         }
-        while let Some((id, event)) = self.events.next().await {
-            self.happened(&id, event).await?;
-        }
-        Ok(())
     }
 
     async fn end(self, closing: Closing) {
@@ -332,8 +416,10 @@ impl<E: Executor, G: Gate> Socket<E, G> {
             ClientMessage::Ping { payload } => self.say(protocol::pong(payload.as_deref())).await,
             ClientMessage::Pong => Ok(()),
             ClientMessage::Subscribe { id, parameters } => {
-                let caller = self.caller.clone().ok_or(Closing::Unauthorized)?;
-                self.begin(&caller, id, parameters).await
+                if self.caller.is_none() {
+                    return Err(Closing::Unauthorized);
+                }
+                self.begin(id, parameters).await
             }
             ClientMessage::Complete { id } => {
                 if self.caller.is_none() {
@@ -348,20 +434,18 @@ impl<E: Executor, G: Gate> Socket<E, G> {
     }
 
     async fn admit(&mut self, token: Option<String>) -> Result<(), Closing> {
-        let token = token.as_deref().or(self.origin.bearer.as_deref());
+        if let Some(token) = token {
+            Arc::make_mut(&mut self.origin).bearer = Some(Bearer(token));
+        }
         let gate = &self.endpoint.gate;
-        let caller = gate
-            .admit(Credentials {
-                bearer: token,
-                address: self.origin.address,
-                language: self.origin.language.as_deref(),
-                request_id: &self.origin.id,
-            })
-            .await
-            .map_err(|refusal| match refusal.status {
-                StatusCode::SERVICE_UNAVAILABLE => Closing::Unavailable,
-                _ => Closing::Forbidden,
-            })?;
+        let caller =
+            self.origin
+                .admit(gate, &self.origin.id)
+                .await
+                .map_err(|refusal| match refusal.status {
+                    StatusCode::SERVICE_UNAVAILABLE => Closing::Unavailable,
+                    _ => Closing::Forbidden,
+                })?;
         self.expiry = gate.expires_at(&caller).map(|expires| {
             let left = u64::try_from(expires.saturating_sub(gate.now())).unwrap_or(0);
             // Far beyond what a socket lives, and within what an instant can hold.
@@ -371,12 +455,8 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        caller: &G::Caller,
-        id: String,
-        parameters: Parameters,
-    ) -> Result<(), Closing> {
+    /// Begins an operation. It counts at once, though its caller is still to be admitted.
+    async fn begin(&mut self, id: String, parameters: Parameters) -> Result<(), Closing> {
         if self.running.contains_key(id.as_str()) {
             return Err(Closing::DuplicateId(id));
         }
@@ -387,48 +467,72 @@ impl<E: Executor, G: Gate> Socket<E, G> {
             );
             return self.say(protocol::error(&id, &[error])).await;
         }
-        let ready = match self.endpoint.ready(caller, parameters, Door::Socket) {
-            Ok(ready) => ready,
-            Err(rejection) => return self.say(protocol::error(&id, &rejection.errors)).await,
-        };
         self.operations += 1;
-        let request_id = format!("{}-{}", self.origin.id, self.operations);
-        let kind = ready.kind();
-        let results = if kind == OperationType::Subscription {
-            Either::Left(self.endpoint.stream(ready, request_id))
-        } else {
-            let endpoint = Arc::clone(&self.endpoint);
-            Either::Right(stream::once(async move {
-                endpoint.run(ready, &request_id, false).await
-            }))
+        let operation = Operation {
+            endpoint: Arc::clone(&self.endpoint),
+            sender: Arc::clone(&self.origin),
+            request_id: format!("{}-{}", self.origin.id, self.operations),
         };
         let id: Arc<str> = id.into();
         let name = Arc::clone(&id);
-        let events: Events = results
-            .map(|settled| Event::Next(Box::new(settled)))
-            .chain(stream::once(async { Event::Done }))
+        let events: Events = stream::once(operation.begin(parameters))
+            .flatten()
             .map(move |event| (Arc::clone(&name), event))
             .boxed();
         let (events, handle) = stream::abortable(events);
-        self.running.insert(id, Running { kind, handle });
+        let running = Running {
+            lasts: false,
+            handle,
+        };
+        self.running.insert(id, running);
         self.events.push(events);
         Ok(())
     }
 
     async fn happened(&mut self, id: &str, event: Event) -> Result<(), Closing> {
         match event {
-            Event::Next(settled) if settled.ran() => self.say(protocol::next(id, &settled)).await,
-            Event::Next(settled) => {
-                if let Some(running) = self.running.remove(id) {
-                    running.handle.abort();
+            Event::TurnedAway(refusal) => self.turn_away(id, refusal).await,
+            Event::Rejected(errors) => self.reject(id, &errors).await,
+            Event::Subscribed => {
+                if let Some(running) = self.running.get_mut(id) {
+                    running.lasts = true;
                 }
-                self.say(protocol::error(id, settled.errors())).await
+                Ok(())
             }
+            Event::Next(settled) if settled.ran() => self.say(protocol::next(id, &settled)).await,
+            Event::Next(settled) => self.reject(id, settled.errors()).await,
             Event::Done => {
                 self.running.remove(id);
                 self.say(protocol::complete(id)).await
             }
         }
+    }
+
+    /// Ends an operation whose caller was not let in, and the socket with it, unless we could not tell.
+    async fn turn_away(&mut self, id: &str, refusal: Refusal) -> Result<(), Closing> {
+        let status = refusal.status;
+        self.reject(id, &[ServerError::from(refusal)]).await?;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Ok(());
+        }
+        let gate = &self.endpoint.gate;
+        let expiry = self
+            .caller
+            .as_ref()
+            .and_then(|caller| gate.expires_at(caller));
+        match expiry {
+            // It was noticed a moment before the socket's own deadline, which lets others finish.
+            Some(expires) if expires <= gate.now() => Err(Closing::Expired),
+            _ => Err(Closing::Forbidden),
+        }
+    }
+
+    /// Ends an operation that does not run.
+    async fn reject(&mut self, id: &str, errors: &[ServerError]) -> Result<(), Closing> {
+        if let Some(running) = self.running.remove(id) {
+            running.handle.abort();
+        }
+        self.say(protocol::error(id, errors)).await
     }
 
     /// Hands a message over; the client has its time to take it.

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use crate::{
     auth::Language,
     db::{Query, Row},
+    jobs::delete_in_batches,
 };
 
 /// Where a mail stands. Codes are stored.
@@ -195,11 +196,11 @@ pub async fn delete_finished(
     connection: &impl ConnectionTrait,
     before: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
-    Query::with(
-        "DELETE FROM mail_outbox WHERE finished_at < $1",
-        [before.into()],
+    delete_in_batches(
+        connection,
+        "DELETE FROM mail_outbox WHERE id IN
+             (SELECT id FROM mail_outbox WHERE finished_at < $1 LIMIT $2)",
+        before,
     )
-    .execute(connection)
     .await
-    .map(|done| done.rows_affected())
 }

@@ -95,6 +95,8 @@ pub enum Problem {
     MissingEvent,
     /// The institution code is not one.
     BadCode(InstitutionCodeError),
+    /// The code by which the facility is named is not one.
+    BadFacilityCode(InstitutionCodeError),
     /// Another facility has, or had, this code.
     CodeTaken,
     /// The code's fee table or prefecture is another one than the facility's.
@@ -180,7 +182,7 @@ impl Problem {
             Self::AfterClosing { closed_on } => format!("廃止日（{closed_on}）以後の日付です。"),
             Self::EventNotFound => "訂正の対象となる記録が見つかりません。".to_owned(),
             Self::NothingToDo => "変更がありません。".to_owned(),
-            Self::BadCode(_) => {
+            Self::BadCode(_) | Self::BadFacilityCode(_) => {
                 "医療機関コードが正しくありません（10桁、検査数字付き）。".to_owned()
             }
             Self::CodeTaken => "この医療機関コードは既に使われています。".to_owned(),
@@ -250,7 +252,9 @@ impl Problem {
             }
             Self::EventNotFound => "There is no such record to correct.".to_owned(),
             Self::NothingToDo => "Nothing would change.".to_owned(),
-            Self::BadCode(error) => format!("Not an institution code: {error}."),
+            Self::BadCode(error) | Self::BadFacilityCode(error) => {
+                format!("Not an institution code: {error}.")
+            }
             Self::CodeTaken => "This institution code is taken.".to_owned(),
             Self::CodeDoesNotFit => {
                 "The code's prefecture or fee table is not the facility's.".to_owned()

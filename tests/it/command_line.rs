@@ -391,6 +391,7 @@ async fn a_code_that_a_file_repeats_is_refused_before_anything_is_written(
     assert_eq!(database.number("SELECT count(*) FROM facility").await, 0);
     let kept = run(&database, &[&import[..], &["--keep-going"]].concat());
     assert!(kept.told.contains("1 written, 2 refused"), "{}", kept.told);
+    assert_eq!(kept.code, Some(1));
     assert_eq!(database.number("SELECT count(*) FROM facility").await, 1);
     let taken = run(&database, &import);
     assert!(
@@ -426,6 +427,94 @@ async fn a_milestone_that_a_file_repeats_is_refused_with_the_line_of_the_first(
     assert_eq!(refused[0]["line"], 4);
     let reason = refused[0]["refused"].as_str().unwrap();
     assert!(reason.contains("stands in row 2 already"), "{reason}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_repeated_import_leaves_what_is_there_and_writes_what_is_missing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let folder = Folder::new();
+    let database = scene(backend, &folder).await;
+    let changes = "SELECT count(*) FROM change";
+    let before = database.number(changes).await;
+    let import = |name: &str, content: &str, more: &[&str]| {
+        let file = folder.file(name, content);
+        let import = ["import", "milestones", &file, "--format", "csv"];
+        run(&database, &[&import[..], more].concat())
+    };
+    for more in [&["--dry-run"][..], &["--keep-going"], &[]] {
+        let again = import("again.csv", MILESTONES, more);
+        assert!(
+            again.told.contains("4 already there, 0 refused"),
+            "{}",
+            again.told
+        );
+        assert_eq!((again.code, again.printed.as_str()), (Some(0), ""));
+    }
+    assert_eq!(database.number(changes).await, before);
+
+    // What was reached, withdrawn and reached again on one day is there as often as it was.
+    let longer = format!(
+        "{MILESTONES}0110112489,INSTALLED,REACHED,2021-12-10,\n\
+         0110112489,INSTALLED,WITHDRAWN,2021-12-10,\n\
+         0110112489,INSTALLED,REACHED,2021-12-10,\n"
+    );
+    for told in [
+        "3 written, 4 already there, 0 refused",
+        "0 written, 7 already there, 0 refused",
+    ] {
+        let longer = import("longer.csv", &longer, &[]);
+        assert!(longer.told.contains(told), "{}", longer.told);
+        assert_eq!(longer.code, Some(0));
+    }
+    assert_eq!(database.number(changes).await, before + 1);
+
+    let wrong = format!(
+        "{MILESTONES}0110112489,INSTALLED,REACHED,2021-12-11,\n\
+         0110112488,INSTALLED,REACHED,2021-12-10,\n\
+         1110301762,INSTALLED,REACHED,2021-09-01,\n"
+    );
+    let keep_going = ["--keep-going"];
+    for (more, told) in [
+        (&keep_going[..0], "0 written, 4 already there, 2 refused"),
+        (&keep_going[..], "1 written, 4 already there, 2 refused"),
+    ] {
+        let refused = import("wrong.csv", &wrong, more);
+        assert!(refused.told.contains(told), "{}", refused.told);
+        assert_eq!(refused.code, Some(1));
+        assert_eq!(
+            refused.printed,
+            "line,refused\n\
+             6,Installed is in effect since 2021-12-10.\n\
+             7,Not an institution code: the check digit is wrong.\n"
+        );
+    }
+    assert_eq!(database.number(changes).await, before + 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_closing_in_another_century_is_not_imported(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (folder, database) = (Folder::new(), TestDatabase::new(backend).await);
+    let file = folder.file(
+        "facilities.csv",
+        "code,kind,name,opened_on,closed_on\n\
+         0110112489,MEDICAL_CLINIC,みなと内科,2019-04-01,2201-01-01\n",
+    );
+    let refused = run(
+        &database,
+        &["import", "facilities", &file, "--format", "csv"],
+    );
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.printed.contains("A date in the future"),
+        "{}",
+        refused.printed
+    );
+    assert_eq!(database.number("SELECT count(*) FROM facility").await, 0);
 }
 
 #[rstest]

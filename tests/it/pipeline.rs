@@ -374,7 +374,7 @@ async fn a_bulk_write_answers_row_by_row_by_its_error_policy(
     };
     let expected: [&[&str]; 5] = [
         &[],
-        &["NOT_FOUND"],
+        &["INVALID_INSTITUTION_CODE"],
         &["DATE_IN_FUTURE", "MISSING_EARLIER_MILESTONE"],
         &[],
         &["DUPLICATE_ROW", "ALREADY_REACHED"],

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use kaitsu::{
     api::{NodeId, node_id::NodeKind},
-    auth::{OrganisationKind as Kind, Role},
+    auth::{Actor, OrganisationKind as Kind, Permission, Role, allows},
     db::{Backend, OrganisationId},
 };
 use rstest::rstest;
@@ -258,6 +258,27 @@ async fn a_facility_closes_on_the_day_of_its_opening_or_later(
     assert_eq!(payload["userErrors"][0]["code"], "BEFORE_OPENING");
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_closing_is_announced_at_most_a_year_ahead(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let too_late = json!([{ "code": "DATE_IN_FUTURE", "path": ["input", "on"] }]);
+    for on in ["2022-12-20", "2201-01-01"] {
+        let before = scene.facility().await;
+        let payload = scene.amend("facilityClose", json!({ "on": on })).await;
+        assert_eq!(payload["userErrors"], too_late, "{on}");
+        assert_eq!(scene.facility().await, before, "{on}");
+    }
+    let last = json!({ "on": "2022-12-19" });
+    let closing = scene.amended("facilityClose", last).await;
+    let moved = json!({ "eventId": closing, "on": "2022-12-20" });
+    let payload = scene.amend("facilityCorrect", moved).await;
+    assert_eq!(payload["userErrors"], too_late);
+    assert_eq!(scene.facility().await["closedOn"], "2022-12-19");
+}
+
 /// How many clinics are open on a day, and how many more that is than was known at an instant, by its reason.
 async fn open_on(scene: &Scene, on: &str, known: &str) -> Value {
     let data = scene
@@ -378,5 +399,71 @@ async fn who_may_write_links_corrects_links_and_nothing_else_of_the_registry(
             .data(&office, document, json!({ "input": input }))
             .await;
         assert_eq!(data["facilityCorrect"]["userErrors"], errors, "{kind}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_vendor_hands_its_own_facilities_on_and_writes_no_other_link(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let rival = scene.api.organisation(Kind::Vendor, "ライバル").await;
+    scene.engage("VENDOR", scene.vendor, "2021-01-01").await;
+    let editor = |kind, organisation| member(kind, organisation, Role::Editor);
+    let link = async |actor: &Actor, kind: &str, organisation: OrganisationId| {
+        let document = "mutation ($input: FacilityLinkInput!) { facilityLink(input: $input) { eventIds userErrors { code path } } }";
+        let id = NodeId::new(NodeKind::Organisation, organisation.0).encode();
+        let input = json!({ "facility": { "code": CLINIC }, "kind": kind, "organisationId": id.0, "on": "2021-02-01" });
+        let input = json!({ "input": input });
+        scene.api.call(actor, document, input).await
+    };
+    let told = |response: &Value| response["data"]["facilityLink"]["userErrors"].clone();
+    let vendor = editor(Kind::Vendor, scene.vendor);
+    let handed = link(&vendor, "SUPPORT_CONTRACTOR", scene.contractor).await;
+    assert_eq!(told(&handed), json!([]));
+    let after = scene.facility().await;
+    assert_eq!(after["supportContractor"]["name"], "さくらサポート");
+
+    let refusal = |code: &str| json!([{ "code": code, "path": ["input", "facility"] }]);
+    let response = link(&vendor, "VENDOR", rival).await;
+    assert_eq!(told(&response), refusal("FORBIDDEN"));
+    let response = link(
+        &editor(Kind::Vendor, rival),
+        "SUPPORT_CONTRACTOR",
+        scene.contractor,
+    )
+    .await;
+    assert_eq!(told(&response), refusal("NOT_FOUND"));
+    for actor in [
+        editor(Kind::SupportContractor, scene.contractor),
+        member(Kind::Vendor, scene.vendor, Role::Viewer),
+    ] {
+        let response = link(&actor, "SUPPORT_CONTRACTOR", scene.contractor).await;
+        let code = &response["errors"][0]["extensions"]["code"];
+        assert_eq!(*code, "Forbidden", "{:?}", actor.grants);
+    }
+    assert_eq!(scene.facility().await, after);
+
+    // What it may record it may correct, and nothing else.
+    let correct = "mutation ($input: FacilityCorrectInput!) { facilityCorrect(input: $input) { userErrors { code path } } }";
+    let engaged = scene.entry("VENDOR_SET").await["id"].clone();
+    let handed = handed["data"]["facilityLink"]["eventIds"][0].clone();
+    for (event, errors) in [(engaged, refusal("FORBIDDEN")), (handed, json!([]))] {
+        let input = json!({ "input": { "facility": { "code": CLINIC }, "eventId": event } });
+        let data = scene.api.data(&vendor, correct, input).await;
+        assert_eq!(data["facilityCorrect"]["userErrors"], errors);
+    }
+    assert_eq!(scene.facility().await["supportContractor"], Value::Null);
+}
+
+/// The policy of the fields asks for the lesser of the two.
+#[test]
+fn who_may_write_links_may_hand_on() {
+    for kind in Kind::ALL {
+        for role in Role::ALL {
+            let links = allows(kind, role, Permission::LinkWrite);
+            assert!(!links || allows(kind, role, Permission::HandOn), "{kind:?}");
+        }
     }
 }

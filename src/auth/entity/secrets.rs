@@ -7,6 +7,7 @@ use super::role_of;
 use crate::{
     auth::{Role, secret::SecretHash},
     db::{Column, Database, FacilityId, OrganisationId, Query, Row, Table, UserId, Values},
+    jobs::delete_in_batches,
 };
 
 /// What a one-time secret is good for. Codes are stored.
@@ -363,16 +364,22 @@ pub async fn expire_secret(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Deletes the secrets that ended before an instant, used or not.
-pub async fn delete_ended(
+/// Deletes the secrets that were used or ended before an instant. A letter that replaced another one stays until that
+/// one has ended, too: a facility's newest is the one that counts, and what it replaced must not become it.
+pub async fn delete_over(
     connection: &impl ConnectionTrait,
     before: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
-    Query::with(
-        "DELETE FROM one_time_secret WHERE expires_at < $1",
-        [before.into()],
+    delete_in_batches(
+        connection,
+        "DELETE FROM one_time_secret WHERE id IN
+             (SELECT past.id FROM one_time_secret past
+              WHERE (past.expires_at < $1 OR past.used_at < $1) AND NOT EXISTS
+                  (SELECT 1 FROM one_time_secret older
+                   WHERE older.facility_id = past.facility_id AND older.purpose = past.purpose
+                     AND older.id < past.id AND older.used_at IS NULL AND older.expires_at >= $1)
+              LIMIT $2)",
+        before,
     )
-    .execute(connection)
     .await
-    .map(|done| done.rows_affected())
 }

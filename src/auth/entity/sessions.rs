@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use crate::{
     auth::secret::SecretHash,
     db::{Query, Row, SessionId, UserId},
+    jobs::delete_in_batches,
 };
 
 /// Why a login ended before its time. Stored.
@@ -184,18 +185,20 @@ pub async fn delete_ended(
     connection: &impl ConnectionTrait,
     before: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
-    let tokens = Query::with(
-        "DELETE FROM refresh_token WHERE expires_at < $1 OR session_id IN
-             (SELECT id FROM session WHERE expires_at < $1 OR revoked_at < $1)",
-        [before.into()],
+    let tokens = delete_in_batches(
+        connection,
+        "DELETE FROM refresh_token WHERE token_hash IN
+             (SELECT token_hash FROM refresh_token WHERE expires_at < $1 OR session_id IN
+                 (SELECT id FROM session WHERE expires_at < $1 OR revoked_at < $1) LIMIT $2)",
+        before,
     )
-    .execute(connection)
     .await?;
-    let sessions = Query::with(
-        "DELETE FROM session WHERE expires_at < $1 OR revoked_at < $1",
-        [before.into()],
+    let sessions = delete_in_batches(
+        connection,
+        "DELETE FROM session WHERE id IN
+             (SELECT id FROM session WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)",
+        before,
     )
-    .execute(connection)
     .await?;
-    Ok(tokens.rows_affected() + sessions.rows_affected())
+    Ok(tokens + sessions)
 }

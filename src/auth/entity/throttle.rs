@@ -4,7 +4,10 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::db::{Query, Row};
+use crate::{
+    db::{Query, Row},
+    jobs::delete_in_batches,
+};
 
 /// What a bucket holds after an attempt was counted in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +67,16 @@ pub async fn reset(connection: &impl ConnectionTrait, bucket: &str) -> Result<()
     Ok(())
 }
 
-/// Deletes the windows that are over.
+/// Deletes the windows that are over, unless another begins just then in the same bucket.
 pub async fn delete_past(
     connection: &impl ConnectionTrait,
     now: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
-    Query::with(
-        "DELETE FROM login_throttle WHERE window_ends_at <= $1",
-        [now.into()],
+    delete_in_batches(
+        connection,
+        "DELETE FROM login_throttle WHERE window_ends_at <= $1 AND bucket IN
+             (SELECT bucket FROM login_throttle WHERE window_ends_at <= $1 LIMIT $2)",
+        now,
     )
-    .execute(connection)
     .await
-    .map(|done| done.rows_affected())
 }

@@ -27,6 +27,7 @@ pub struct FacilityClaimSecretsExportInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same but for the secrets, and change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 

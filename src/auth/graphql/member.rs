@@ -35,6 +35,7 @@ pub struct MemberInviteInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -56,6 +57,7 @@ pub struct MemberInvitationRevokeInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -105,6 +107,7 @@ pub struct MemberUpdateInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -119,6 +122,7 @@ pub struct MemberRemoveInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -142,6 +146,7 @@ pub struct UserUpdateInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -318,7 +323,8 @@ impl MemberMutation {
     }
 }
 
-/// What every repeatable write takes.
+/// What every repeatable write takes. Inputs leave `dry_run` out of what they are serialised to, by which a key knows
+/// its request again: trying it first is no other request.
 pub(super) fn options(idempotency_key: &Option<String>, dry_run: bool) -> WriteOptions {
     WriteOptions {
         idempotency_key: idempotency_key.clone(),

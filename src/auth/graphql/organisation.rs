@@ -33,6 +33,7 @@ pub struct OrganisationCreateInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 

@@ -72,6 +72,7 @@ pub struct AccountCodeIssueInput {
     idempotency_key: Option<String>,
     /// Check everything, and change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 

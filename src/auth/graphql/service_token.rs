@@ -36,6 +36,7 @@ pub struct ServiceTokenCreateInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same but for the secret, and change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 
@@ -60,6 +61,7 @@ pub struct ServiceTokenRevokeInput {
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
     #[graphql(default)]
+    #[serde(skip)]
     dry_run: bool,
 }
 

@@ -18,7 +18,7 @@ use crate::{
             sessions::{self, Ending},
         },
         input::{EmailAddress, Field, InputError},
-        password::{NewPassword, Verdict},
+        password::{HashingError, NewPassword, Verdict},
     },
     db::{SessionId, Transaction},
     mail::{Envelope, Template, enqueue},
@@ -67,15 +67,13 @@ impl AuthService {
         };
         self.count_attempt(Attempt::LogIn, email.as_str(), origin.address)
             .await?;
-        let stored = account.password_hash.as_deref();
-        let verdict = self
-            .passwords
-            .verify(&input.current_password, stored)
-            .await?;
-        if verdict == Verdict::Wrong {
-            return Err(Failure::refused(PasswordChangeRefusal::WrongPassword));
+        let hashed = self.hash_if_right(&account, input, &new_password).await;
+        if matches!(hashed, Err(HashingError::Busy)) {
+            // Nobody was told whether the password is right, so it was no attempt.
+            self.return_attempt(Attempt::LogIn, email.as_str(), origin.address)
+                .await?;
         }
-        let hash = self.passwords.hash(&new_password).await?;
+        let hash = hashed?.ok_or_else(|| Failure::refused(PasswordChangeRefusal::WrongPassword))?;
 
         let transaction = self.db.begin().await?;
         let now = self.clock.now();
@@ -95,6 +93,24 @@ impl AuthService {
         .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The hash of the new password; none if the present one is not right.
+    async fn hash_if_right(
+        &self,
+        account: &Account,
+        input: &PasswordChange,
+        new_password: &NewPassword,
+    ) -> Result<Option<String>, HashingError> {
+        let stored = account.password_hash.as_deref();
+        let verdict = self
+            .passwords
+            .verify(&input.current_password, stored)
+            .await?;
+        if verdict == Verdict::Wrong {
+            return Ok(None);
+        }
+        self.passwords.hash(new_password).await.map(Some)
     }
 }
 

@@ -4,7 +4,7 @@
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Failure, Origin};
+use super::{Failure, Origin, Problem};
 use crate::{
     auth::{Actor, Identity},
     change::{self, ChangeRow, Source, Writer},
@@ -108,7 +108,7 @@ pub(super) async fn record_write(
 }
 
 /// Ends a repeatable write: commits it, or undoes it if it was refused or only tried. What a request
-/// under the same key was told first, it is told again.
+/// under the same key was told first, it is told again, unless it was told to come back later.
 pub(super) async fn conclude<T, R>(
     writer: &Writer<'_>,
     transaction: Transaction,
@@ -116,13 +116,22 @@ pub(super) async fn conclude<T, R>(
 ) -> Result<T, Failure<R>>
 where
     T: Serialize + DeserializeOwned,
-    R: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + Clone + Into<Problem>,
 {
     let told: Result<T, Vec<R>> = match outcome {
         Ok(done) if writer.dry_run => writer.refuse(transaction, Ok(done)).await?,
         Ok(done) => writer.finish(transaction, Ok(done)).await?,
+        Err(Failure::Refused(reasons)) if reasons.iter().any(passes) => {
+            writer.leave_nothing(transaction, Err(reasons)).await?
+        }
         Err(Failure::Refused(reasons)) => writer.refuse(transaction, Err(reasons)).await?,
         Err(fault @ Failure::Fault(_)) => return Err(fault),
     };
     told.map_err(Failure::Refused)
+}
+
+/// Does a refusal pass by itself? Whoever waits as told must not be told it again.
+fn passes<R: Clone + Into<Problem>>(reason: &R) -> bool {
+    let problem: Problem = reason.clone().into();
+    matches!(problem, Problem::Throttled(_) | Problem::Busy(_))
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     auth::Identity,
     db::{ConnectionTrait, Database, DbErr, Query, Row, is_unique_violation},
+    jobs::delete_in_batches,
 };
 
 /// Outcomes are kept this long; a key may be used again afterwards.
@@ -109,23 +110,15 @@ impl IdempotencyKey {
     }
 }
 
-/// Forgets outcomes that were kept since before an instant, some at a time so that no writer waits for
-/// long. Answers how many.
+/// Forgets outcomes that were kept since before an instant. Answers how many.
 pub async fn forget_outcomes(database: &Database, before: DateTime<Utc>) -> Result<u64, DbErr> {
-    let mut forgotten = 0;
-    loop {
-        let result = Query::with(
-            "DELETE FROM idempotency WHERE (caller, idempotency_key) IN (SELECT caller, idempotency_key \
-             FROM idempotency WHERE created_at < $1 LIMIT 5000)",
-            [before.into()],
-        )
-        .execute(database.write())
-        .await?;
-        forgotten += result.rows_affected();
-        if result.rows_affected() < 5_000 {
-            return Ok(forgotten);
-        }
-    }
+    delete_in_batches(
+        database.write(),
+        "DELETE FROM idempotency WHERE (caller, idempotency_key) IN (SELECT caller, idempotency_key \
+         FROM idempotency WHERE created_at < $1 LIMIT $2)",
+        before,
+    )
+    .await
 }
 
 fn unreadable(error: serde_json::Error) -> DbErr {

@@ -10,7 +10,7 @@ use kaitsu::{
     facility::{InstitutionCode, entity::find_by_codes},
     milestone::{
         Milestone, Problem,
-        service::{ErrorPolicy, MOST_ROWS, Step, StepRow, write_steps},
+        service::{ErrorPolicy, MOST_ROWS, Step, StepRow, already_recorded, write_steps},
     },
 };
 use serde::Deserialize;
@@ -43,7 +43,7 @@ enum Action {
 pub(super) async fn import(writer: &Writer<'_>, options: &Options) -> Attempt {
     let (lines, unread) = read::<Line>(options)?;
     let mut rows = resolve(writer.database, lines, options).await?;
-    rows.sort_by_key(|(_, row)| row.facility);
+    rows.sort_by_key(|(_, row)| row.named());
     let trying = Writer {
         dry_run: true,
         ..writer.clone()
@@ -63,17 +63,30 @@ async fn write_all(writer: &Writer<'_>, rows: &Lines<StepRow>, what: &'static st
     let mut outcome = Imported::default();
     let bar = progress::bar(what, u64::try_from(rows.len()).ok());
     for chunk in chunks(rows, MOST_ROWS) {
-        let steps: Vec<StepRow> = chunk.iter().map(|(_, step)| step.clone()).collect();
+        let (lines, steps) = unrecorded(writer.database, chunk).await?;
+        outcome.already_there += chunk.len() - steps.len();
         let done = write_steps(writer, "import", &steps, ErrorPolicy::RejectFailedRows).await?;
-        for ((line, _), row) in chunk.iter().zip(done.rows) {
+        for (line, row) in lines.iter().zip(done.rows) {
             let problems = row.problems.into_iter();
-            let problems: Vec<Problem> = problems.map(|one| in_file(one, chunk)).collect();
+            let problems: Vec<Problem> = problems.map(|one| in_file(one, &lines)).collect();
             outcome.take(*line, &problems);
         }
         bar.inc(u64::try_from(chunk.len()).unwrap_or(0));
     }
     bar.finish_and_clear();
     Ok(outcome)
+}
+
+/// The rows of a chunk that say something new, with their lines apart.
+async fn unrecorded(
+    database: &Database,
+    chunk: &[(usize, StepRow)],
+) -> Result<(Vec<usize>, Vec<StepRow>), DbErr> {
+    let (lines, steps): (Vec<usize>, Vec<StepRow>) = chunk.iter().cloned().unzip();
+    let recorded = already_recorded(database, &steps).await?;
+    let rows = lines.into_iter().zip(steps).zip(recorded);
+    let new = rows.filter(|(_, recorded)| !recorded);
+    Ok(new.map(|(row, _)| row).unzip())
 }
 
 /// Chunks of at most so many rows that part the rows of no facility, unless it has more by itself.
@@ -95,11 +108,11 @@ fn chunks(rows: &[(usize, StepRow)], most: usize) -> Vec<&[(usize, StepRow)]> {
 }
 
 /// A problem that names a row names its line in the file.
-fn in_file(problem: Problem, chunk: &[(usize, StepRow)]) -> Problem {
+fn in_file(problem: Problem, lines: &[usize]) -> Problem {
     match problem {
         Problem::DuplicateRow { first } => Problem::DuplicateRow {
             // The message counts from 1.
-            first: chunk.get(first).map_or(first, |(line, _)| line - 1),
+            first: lines.get(first).map_or(first, |line| line - 1),
         },
         other => other,
     }
@@ -123,8 +136,10 @@ async fn resolve(
         found.extend(some.into_iter().map(|(code, found)| (code, found.facility)));
     }
     let row = |line: Line| {
-        let code = InstitutionCode::parse(&line.code).ok();
-        let facility = code.and_then(|code| found.get(&code).copied());
+        let facility = match InstitutionCode::parse(&line.code) {
+            Ok(code) => found.get(&code).copied().ok_or(Problem::NotFound),
+            Err(slip) => Err(Problem::BadFacilityCode(slip)),
+        };
         StepRow {
             facility,
             step: Ok(step(&line, options)),
@@ -162,7 +177,7 @@ mod tests {
                 on: None,
             };
             let row = StepRow {
-                facility: Some(FacilityId(*id)),
+                facility: Ok(FacilityId(*id)),
                 step: Ok(step),
                 expected_version: None,
                 note: None,

@@ -1,5 +1,5 @@
 //! `kaitsu import`: every line is checked before the first is written, and every line that is refused is told
-//! with its number and all its reasons.
+//! with its number and all its reasons. Whoever repeats an import is not refused what it wrote.
 
 mod facilities;
 mod milestones;
@@ -34,7 +34,7 @@ pub struct Options {
     /// Record READER_APPLIED and READY on the date of a later milestone where they are missing
     #[arg(long)]
     imply_earlier: bool,
-    /// Write the good rows although others are refused
+    /// Write the good rows although others are refused; it ends with 1 all the same
     #[arg(long)]
     keep_going: bool,
     /// Why, kept with the changes
@@ -67,6 +67,7 @@ struct Refusal {
 #[derive(Default)]
 struct Imported {
     written: usize,
+    already_there: usize,
     refused: Vec<Refusal>,
 }
 
@@ -91,11 +92,10 @@ pub async fn run(configuration: &ConfigurationOptions, options: Options) -> Outc
     };
     imported.refused.sort_by_key(|refusal| refusal.line);
     imported.tell(&options)?;
-    let failed = !imported.refused.is_empty() && !options.keep_going;
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
+    Ok(if imported.refused.is_empty() {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -114,8 +114,12 @@ impl Imported {
         } else {
             "written"
         };
+        let there = match self.already_there {
+            0 => String::new(),
+            some => format!("{some} already there, "),
+        };
         tell(&format!(
-            "{} {done}, {} refused",
+            "{} {done}, {there}{} refused",
             self.written,
             self.refused.len()
         ));

@@ -6,7 +6,7 @@ mod query;
 mod timeline;
 mod types;
 
-pub use mutation::FacilityMutation;
+pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
 pub use query::{
     FacilityConnection, FacilityQuery, FacilityReference, ListTotal, organisation_id, resolve,

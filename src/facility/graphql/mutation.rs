@@ -9,18 +9,18 @@ use super::{
 };
 use crate::{
     api::{
-        ApiResult, Date, NodeId, WriteOptions,
+        ApiError, ApiResult, Date, NodeId, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
     },
-    auth::OrganisationKind,
-    db::{FacilityId, OrganisationId},
+    auth::{Actor, OrganisationKind},
+    db::{Database, DbErr, FacilityId, OrganisationId},
     facility::{
-        FacilityKind,
+        FacilityKind, InstitutionCode,
         entity::Contacts,
         service::{Amendment, ContactsPatch, Registration, amend, register, set_reference},
     },
-    milestone::service::BulkOutcome,
+    milestone::{Problem, service::BulkOutcome},
 };
 
 /// A facility to be registered.
@@ -349,8 +349,34 @@ async fn resolve_one(
 ) -> ApiResult<Option<FacilityId>> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
-    let found = resolve(database, actor, std::slice::from_ref(facility)).await?;
-    Ok(found.into_iter().flatten().next())
+    let found = named_facilities(database, actor, std::slice::from_ref(facility)).await?;
+    match found.into_iter().next() {
+        Some(Err(slip @ Problem::BadFacilityCode(_))) => Err(ApiError::Refused(vec![slip])),
+        found => Ok(found.and_then(Result::ok)),
+    }
+}
+
+/// The facilities that a write names, each or why there is none: a slip of typing is told from a code that nobody has,
+/// or nobody whom the actor can see.
+pub async fn named_facilities(
+    database: &Database,
+    actor: &Actor,
+    references: &[FacilityReference],
+) -> Result<Vec<Result<FacilityId, Problem>>, DbErr> {
+    let found = resolve(database, actor, references).await?;
+    Ok(references
+        .iter()
+        .zip(found)
+        .map(|(reference, found)| found.ok_or_else(|| unfound(reference)))
+        .collect())
+}
+
+fn unfound(reference: &FacilityReference) -> Problem {
+    match reference {
+        FacilityReference::Code(code) => InstitutionCode::parse(code)
+            .map_or_else(Problem::BadFacilityCode, |_| Problem::NotFound),
+        FacilityReference::Id(_) | FacilityReference::Reference(_) => Problem::NotFound,
+    }
 }
 
 async fn run(

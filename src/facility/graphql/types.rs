@@ -517,7 +517,7 @@ pub fn user_errors(problems: &[Problem], actor: &Actor, path: &[&str]) -> Vec<Us
 fn path_of(problem: &Problem) -> Option<&'static str> {
     use Problem as P;
     Some(match problem {
-        P::NotFound | P::Forbidden => "facility",
+        P::NotFound | P::Forbidden | P::BadFacilityCode(_) => "facility",
         P::StaleVersion { .. } => "expectedVersion",
         P::InFuture { .. }
         | P::TooEarly { .. }

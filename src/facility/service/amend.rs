@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::register::{check_contacts, check_opening};
+use super::register::{check_closing, check_contacts, check_opening};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
@@ -89,7 +89,10 @@ impl Amendment {
     fn permission(&self, history: &History) -> Result<Permission, Problem> {
         Ok(match self {
             Self::Contacts(_) => Permission::ContactWrite,
-            Self::Link { .. } => Permission::LinkWrite,
+            Self::Link { kind, .. } => match kind {
+                OrganisationKind::SupportContractor => Permission::HandOn,
+                _ => Permission::LinkWrite,
+            },
             Self::Succeed { .. } | Self::Close { .. } | Self::Reopen | Self::Reclassify { .. } => {
                 Permission::RegistryWrite
             }
@@ -120,7 +123,8 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
         Aspect::Opened | Aspect::Closed | Aspect::Kind | Aspect::PublicInstitution => {
             Some(Permission::RegistryWrite)
         }
-        Aspect::Vendor | Aspect::Chain | Aspect::Contractor => Some(Permission::LinkWrite),
+        Aspect::Vendor | Aspect::Chain => Some(Permission::LinkWrite),
+        Aspect::Contractor => Some(Permission::HandOn),
         // Milestones and plans have their own mutations, contacts are written anew, and a code, with the prefecture
         // that follows from it, is succeeded by another.
         Aspect::Milestone(_)
@@ -481,15 +485,15 @@ fn prefecture_event(prefecture: Prefecture, on: NaiveDate) -> Event {
     Event::set(Aspect::Prefecture, on, Some(prefecture.number().into()))
 }
 
-/// A closing may lie ahead: owners announce it. Milestones from that day on would be lost, and refuse it.
+/// Milestones from the day of the closing on would be lost, and refuse it.
 fn plan_closing(subject: &Subject, on: NaiveDate) -> Result<Plan, Problem> {
     if let Some(closing) = subject.last(&[Aspect::Closed]) {
         return Err(Problem::AfterClosing {
             closed_on: closing.effective_on,
         });
     }
-    if on < EARLIEST {
-        return Err(Problem::TooEarly { earliest: EARLIEST });
+    if let Some(problem) = check_closing(on, subject.today) {
+        return Err(problem);
     }
     Ok(Plan {
         events: vec![Event::set(Aspect::Closed, on, None)],
@@ -562,8 +566,7 @@ fn plan_correction(
 fn check_right_day(subject: &Subject, aspect: Aspect, on: NaiveDate) -> Result<(), Problem> {
     match aspect {
         Aspect::Opened => check_opening(on, subject.today).map_or(Ok(()), Err),
-        Aspect::Closed if on < EARLIEST => Err(Problem::TooEarly { earliest: EARLIEST }),
-        Aspect::Closed => Ok(()),
+        Aspect::Closed => check_closing(on, subject.today).map_or(Ok(()), Err),
         Aspect::Kind | Aspect::PublicInstitution => {
             check_day(subject, on)?;
             check_open(subject, on)

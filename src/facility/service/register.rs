@@ -65,7 +65,8 @@ pub async fn register_as(
 ) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
     let (code, mut problems) = check(writer, registration);
-    problems.extend(check_standing(&transaction, registration, standing).await?);
+    let today = writer.clock.today();
+    problems.extend(check_standing(&transaction, registration, standing, today).await?);
     if let Some(code) = code
         && entity::code_is_taken(&transaction, code).await?
     {
@@ -164,11 +165,15 @@ async fn check_standing(
     transaction: &Transaction,
     registration: &Registration,
     standing: &Standing,
+    today: NaiveDate,
 ) -> Result<Vec<Problem>, DbErr> {
     let opened_on = registration.opened_on;
     let mut problems = Vec::new();
-    if standing.closed_on.is_some_and(|on| on < opened_on) {
-        problems.push(Problem::BeforeOpening { opened_on });
+    if let Some(closed_on) = standing.closed_on {
+        if closed_on < opened_on {
+            problems.push(Problem::BeforeOpening { opened_on });
+        }
+        problems.extend(check_announced(closed_on, today));
     }
     for (kind, organisation) in [
         (OrganisationKind::Vendor, standing.vendor),
@@ -206,14 +211,22 @@ fn check(
     (code, problems)
 }
 
-/// Openings are announced up to a year ahead, and some facilities are older than a century.
+/// Some facilities are older than a century.
 pub fn check_opening(on: NaiveDate, today: NaiveDate) -> Option<Problem> {
     let earliest = EARLIEST - Months::new(12 * 150);
-    if on > today + Months::new(12) {
-        Some(Problem::InFuture { today })
-    } else {
-        (on < earliest).then_some(Problem::TooEarly { earliest })
-    }
+    let too_early = (on < earliest).then_some(Problem::TooEarly { earliest });
+    check_announced(on, today).or(too_early)
+}
+
+/// What closed before the rollout began has no part in it.
+pub fn check_closing(on: NaiveDate, today: NaiveDate) -> Option<Problem> {
+    let too_early = (on < EARLIEST).then_some(Problem::TooEarly { earliest: EARLIEST });
+    check_announced(on, today).or(too_early)
+}
+
+/// Owners announce openings and closings up to a year ahead; a later day is a slip of typing.
+fn check_announced(on: NaiveDate, today: NaiveDate) -> Option<Problem> {
+    (on > today + Months::new(12)).then_some(Problem::InFuture { today })
 }
 
 /// Are names and contacts of a sensible length, without control characters?

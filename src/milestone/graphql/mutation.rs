@@ -10,7 +10,7 @@ use crate::{
     db::FacilityId,
     facility::graphql::{
         BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
-        facility_payload, named_event, resolve, user_errors,
+        facility_payload, named_event, named_facilities, user_errors,
     },
     milestone::{
         Milestone, Problem,
@@ -340,7 +340,8 @@ async fn write(
         .into_iter()
         .map(|(reference, step, version, note)| (reference, (step, version, note)))
         .unzip();
-    let found = resolve(&services.database, &caller(context)?.actor, &references).await?;
+    let actor = &caller(context)?.actor;
+    let found = named_facilities(&services.database, actor, &references).await?;
     let rows: Vec<StepRow> = found
         .into_iter()
         .zip(steps)

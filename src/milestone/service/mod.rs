@@ -3,9 +3,11 @@
 
 mod commit;
 mod record;
+mod recorded;
 
 pub use commit::{Amended, commit};
 pub use record::{
     BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, check_note,
     correction, write_steps,
 };
+pub use recorded::already_recorded;

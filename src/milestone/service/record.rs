@@ -70,14 +70,21 @@ pub enum Step {
 /// One row of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRow {
-    /// The facility; `None` if what the caller gave is none of theirs.
-    pub facility: Option<FacilityId>,
+    /// The facility, or why there is none: what the caller gave is no code, or none of theirs.
+    pub facility: Result<FacilityId, Problem>,
     /// What to do, or what is wrong with how it was asked.
     pub step: Result<Step, Problem>,
     /// The version the caller read.
     pub expected_version: Option<i32>,
     /// A remark kept with the event.
     pub note: Option<String>,
+}
+
+impl StepRow {
+    /// The facility, if there is one.
+    pub fn named(&self) -> Option<FacilityId> {
+        self.facility.as_ref().ok().copied()
+    }
 }
 
 /// What becomes of a request some of whose rows fail.
@@ -215,7 +222,7 @@ impl Draft {
         transaction: &Transaction,
         rows: &[StepRow],
     ) -> Result<Self, DbErr> {
-        let mut ids: Vec<FacilityId> = rows.iter().filter_map(|row| row.facility).collect();
+        let mut ids: Vec<FacilityId> = rows.iter().filter_map(StepRow::named).collect();
         ids.sort_unstable();
         ids.dedup();
         let states = entity::lock(writer.database, transaction, &ids).await?;
@@ -254,7 +261,7 @@ impl Draft {
             Err(problems) => (problems, 0),
         };
         let seen = row
-            .facility
+            .named()
             .filter(|_| !problems.contains(&Problem::NotFound));
         self.rows.push((
             RowOutcome {
@@ -270,7 +277,8 @@ impl Draft {
     /// Checks a row and applies it to the facility's working history. Answers how many events it makes.
     fn check(&mut self, index: usize, row: &StepRow) -> Result<usize, Vec<Problem>> {
         let not_found = || vec![Problem::NotFound];
-        let facility = row.facility.ok_or_else(not_found)?;
+        let unnamed = |problem: &Problem| vec![problem.clone()];
+        let facility = *row.facility.as_ref().map_err(unnamed)?;
         let working = self.facilities.get_mut(&facility).ok_or_else(not_found)?;
         if !working.state.within(&self.visible) {
             return Err(not_found());

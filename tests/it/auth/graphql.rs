@@ -90,6 +90,7 @@ async fn a_login_shows_the_viewer_and_ends(
         json!([
             "FACILITY_READ",
             "CONTACT_WRITE",
+            "HAND_ON",
             "MILESTONE_WRITE",
             "FIGURES_READ"
         ])
@@ -351,6 +352,37 @@ async fn a_key_that_was_used_for_something_else_is_told_at_its_place(
         other["userErrors"][0]["path"],
         json!(["input", "idempotencyKey"])
     );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dry_run_under_a_key_is_answered_as_the_request_would_be(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let api = Api::new(backend).await;
+    let fund = api
+        .world
+        .actor("fund@example.jp", Kind::PaymentFund, Role::Admin)
+        .await;
+    let create = async |name: &str, dry_run: bool| {
+        let input = json!({ "kind": "VENDOR", "name": name, "nameKana": "ア",
+            "idempotencyKey": "k1", "dryRun": dry_run });
+        api.mutate(&fund, "organisationCreate", "organisation { name }", input)
+            .await
+    };
+    let tried = create("みどりシステム", true).await;
+    assert_eq!(tried["userErrors"], json!([]));
+    let first = create("あおばシステム", false).await;
+    assert_eq!(first["userErrors"], json!([]), "trying takes no key");
+    assert_eq!(create("あおばシステム", true).await, first);
+    // What would be refused for itself, too.
+    for name in ["みどりシステム", ""] {
+        let refused = create(name, false).await;
+        assert_eq!(refused["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED");
+        assert_eq!(create(name, true).await, refused, "{name:?}");
+    }
+    let made = "SELECT COUNT(*) FROM organisation WHERE kind = 0";
+    assert_eq!(api.world.database.number(made).await, 1);
 }
 
 #[rstest]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use kaitsu::{
     auth::{
-        OrganisationKind as Kind, Origin, Role,
+        AuthSettings, OrganisationKind as Kind, Origin, Role,
         input::{Field, Flaw},
         service::{
             Acceptance, Failure, InvitationAccept, InviteRefusal, MemberRemove, MemberUpdate,
-            OrganisationCreate, RevokeRefusal,
+            OrganisationCreate, RevokeRefusal, ThrottleLimits,
         },
     },
     db::Backend,
@@ -17,7 +17,7 @@ use kaitsu::{
 use rstest::rstest;
 
 use super::member::{invite, own, with_new_account};
-use crate::support::accounts::{PASSWORD, World, anonymous, reasons};
+use crate::support::accounts::{PASSWORD, World, anonymous, reasons, settings};
 
 #[rstest]
 #[tokio::test]
@@ -317,6 +317,44 @@ async fn an_organisation_mails_fifty_invitations_a_day(
     assert_eq!(wait.seconds, 60 * 60);
     world.pass(TimeDelta::hours(1));
     invite(50).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_invitation_that_has_to_wait_is_mailed_later_under_the_same_key(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let limited = AuthSettings {
+        throttle: ThrottleLimits {
+            invitations: 1,
+            ..ThrottleLimits::default()
+        },
+        ..settings()
+    };
+    let world = World::with(backend, limited).await;
+    let admin = world
+        .actor("admin@example.jp", Kind::Vendor, Role::Admin)
+        .await;
+    let invite = async |name: &str, request: &str| {
+        let wish = invite(own(&admin), &format!("{name}@example.jp"), Role::Viewer);
+        let writer = world.keyed(&admin, name, request);
+        world.auth.invite_member(&writer, &wish).await
+    };
+    let first = invite("one", "one").await.unwrap();
+    for _ in 0..2 {
+        let told = reasons(invite("two", "two").await);
+        assert!(
+            matches!(told[..], [InviteRefusal::Throttled(_)]),
+            "{told:?}"
+        );
+    }
+    // A key that was used counts, though this request would have to wait as well.
+    assert_eq!(invite("one", "one").await.unwrap(), first);
+    let other = invite("one", "other").await;
+    assert!(matches!(other, Err(Failure::Fault(_))));
+    world.pass(TimeDelta::days(1));
+    invite("two", "two").await.unwrap();
+    assert_eq!(world.mails().await.len(), 2);
 }
 
 #[rstest]

@@ -9,4 +9,5 @@ mod member;
 mod recovery;
 mod retention;
 mod service_token;
+mod socket;
 mod throttle;

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use kaitsu::{
     auth::{
-        OrganisationKind as Kind, Origin, Role,
+        AuthSettings, OrganisationKind as Kind, Origin, Role,
         service::{
-            AccountCodeIssue, CodeRefusal, PasswordChange, PasswordChangeRefusal, PasswordProof,
-            PasswordReset, ResetRefusal,
+            AccountCodeIssue, Busy, CodeRefusal, PasswordChange, PasswordChangeRefusal,
+            PasswordProof, PasswordReset, ResetRefusal,
         },
     },
     db::Backend,
 };
 use rstest::rstest;
 
-use crate::support::accounts::{PASSWORD, World, anonymous, credentials, from, reasons};
+use crate::support::accounts::{
+    PASSWORD, World, anonymous, credentials, from, open, reasons, settings,
+};
 
 const TARO: &str = "taro@example.jp";
 const NEW: &str = "another-password-42";
@@ -241,6 +243,39 @@ async fn changing_a_password_needs_the_present_one_and_ends_the_other_logins(
             .is_err()
     );
     assert!(can_log_in(&world, TARO, NEW).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_change_of_password_that_nobody_has_time_for_is_no_attempt(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    world.user(TARO, Kind::Vendor, Role::Editor).await;
+    let session = world.log_in(TARO).await;
+    let taro = world.authenticate(&session.access_token).await.actor;
+    let without_hands = AuthSettings {
+        hashing_slots: 0,
+        hashing_queue: 0,
+        ..settings()
+    };
+    let busy = open(world.db(), &world.clock, without_hands).await;
+    let change = PasswordChange {
+        current_password: "wrong".to_owned(),
+        new_password: NEW.to_owned(),
+    };
+    let home = from("192.0.2.1");
+    let counted = "SELECT COALESCE(SUM(attempts), 0) FROM login_throttle";
+    let refused = busy.change_password(&taro, &home, &change).await;
+    assert_eq!(reasons(refused), [PasswordChangeRefusal::Busy(Busy)]);
+    assert_eq!(world.database.number(counted).await, 0);
+    let refused = world.auth.change_password(&taro, &home, &change).await;
+    assert_eq!(reasons(refused), [PasswordChangeRefusal::WrongPassword]);
+    assert_eq!(
+        world.database.number(counted).await,
+        3,
+        "for the address, the pair and the account"
+    );
 }
 
 #[rstest]

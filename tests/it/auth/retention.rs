@@ -4,13 +4,16 @@ use chrono::TimeDelta;
 use kaitsu::{
     auth::{
         Language, OrganisationKind as Kind, Origin, Role,
-        service::{NewMember, OperatorRefusal, UserCreate},
+        service::{
+            ClaimRefusal, FacilityAccountClaim, FacilityClaimSecretsExport, NewMember,
+            OperatorRefusal, UserCreate,
+        },
     },
     db::Backend,
 };
 use rstest::rstest;
 
-use crate::support::accounts::{World, anonymous, credentials, reasons};
+use crate::support::accounts::{PASSWORD, World, anonymous, credentials, reasons};
 
 #[rstest]
 #[tokio::test]
@@ -55,6 +58,84 @@ async fn what_ended_is_forgotten_after_its_time_and_what_lasts_is_kept(
             .await,
         1
     );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_used_letter_is_forgotten_when_it_brings_none_before_it_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let staff = world
+        .actor("staff@example.jp", Kind::PaymentFund, Role::Editor)
+        .await;
+    let facility = world.facility(7, "0110112489").await;
+    let letter = async || {
+        let export = FacilityClaimSecretsExport {
+            facilities: vec![facility],
+        };
+        let writer = world.writer(&staff);
+        let letters = world.auth.export_claim_secrets(&writer, &export).await;
+        letters.unwrap()[0].secret.clone().unwrap()
+    };
+    let claim = async |secret: String, email: &str| {
+        let claim = FacilityAccountClaim {
+            code: "0110112489".to_owned(),
+            secret,
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+            name: "院長".to_owned(),
+            language: None,
+        };
+        world
+            .auth
+            .claim_facility_account(&anonymous(), &Origin::default(), &claim)
+            .await
+    };
+    let first = letter().await;
+    world.pass(TimeDelta::days(1));
+    let second = letter().await;
+    assert!(claim(second, "first@example.jp").await.is_ok());
+
+    world.pass(TimeDelta::days(31));
+    assert_eq!(world.auth.purge_expired().await.unwrap().secrets, 0);
+    let replaced = claim(first, "second@example.jp").await;
+    assert_eq!(reasons(replaced), [ClaimRefusal::SecretInvalid]);
+
+    // The first ends after 90 days; both go 30 days later.
+    world.pass(TimeDelta::days(90));
+    let third = letter().await;
+    assert!(claim(third, "third@example.jp").await.is_ok());
+    assert_eq!(world.auth.purge_expired().await.unwrap().secrets, 2);
+    world.pass(TimeDelta::days(29));
+    assert_eq!(world.auth.purge_expired().await.unwrap().secrets, 0);
+    world.pass(TimeDelta::days(2));
+    assert_eq!(world.auth.purge_expired().await.unwrap().secrets, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn more_than_one_statement_deletes_is_forgotten_at_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::new(backend).await;
+    let windows = |from: u32, until: &str| {
+        format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM numbers WHERE n < {from} + 5000)
+             INSERT INTO login_throttle (bucket, attempts, window_ends_at)
+             SELECT 'bucket ' || n, 1, '{until}' FROM numbers"
+        )
+    };
+    for sql in [
+        windows(0, "2021-12-18 00:00:00+00:00"),
+        windows(9_000, "2021-12-20 00:00:00+00:00"),
+    ] {
+        world.database.run(&sql).await;
+    }
+    let purged = world.auth.purge_expired().await.unwrap();
+    assert_eq!(purged.attempts, 5_001);
+    let left = "SELECT COUNT(*) FROM login_throttle";
+    assert_eq!(world.database.number(left).await, 5_001);
 }
 
 #[rstest]
