@@ -21,7 +21,7 @@ pub use connect::{Backend, Database, DatabaseSettings, is_database_url};
 pub use connections::Connections;
 pub use failure::{is_transient, is_unique_violation};
 pub use id::{ChangeId, EventId, FacilityId, OrganisationId, SessionId, UserId};
-pub use query::{Query, Row};
+pub use query::{Query, Row, delete_in_batches};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 pub use table::{Column, Table, Values};
 pub use transaction::Transaction;

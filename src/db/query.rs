@@ -1,6 +1,7 @@
 //! A statement put together from pieces of SQL and bound values. Both databases read `$1` parameters,
 //! so one text serves both; the text of a given shape is always the same, so it is prepared once.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, StreamTrait, TryGetable, Value,
 };
@@ -208,6 +209,30 @@ impl Query {
     pub async fn execute(self, connection: &impl ConnectionTrait) -> Result<ExecResult, DbErr> {
         let statement = self.statement(connection);
         connection.execute_raw(statement).await
+    }
+}
+
+/// Rows that one statement deletes at most.
+const BATCH: u16 = 5_000;
+
+/// Deletes what is past, a batch at a time: no statement comes near its time limit, and no writer waits for long. The
+/// statement takes the instant before which rows are past as `$1`, and how many it may delete as `$2`. Answers how many
+/// were deleted.
+pub async fn delete_in_batches(
+    connection: &impl ConnectionTrait,
+    statement: &str,
+    before: DateTime<Utc>,
+) -> Result<u64, DbErr> {
+    let mut deleted = 0;
+    loop {
+        let batch = Query::with(statement, [before.into(), i64::from(BATCH).into()])
+            .execute(connection)
+            .await?
+            .rows_affected();
+        deleted += batch;
+        if batch < u64::from(BATCH) {
+            return Ok(deleted);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table `job_lease`, and how jobs delete from others.
+//! The table `job_lease`.
 
 use chrono::{DateTime, Utc};
 
@@ -45,28 +45,4 @@ pub async fn release(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Rows that one statement deletes at most.
-const BATCH: u16 = 5_000;
-
-/// Deletes what is past, a batch at a time: no statement comes near its time limit, and no writer waits for long. The
-/// statement takes the instant before which rows are past as `$1`, and how many it may delete as `$2`. Answers how many
-/// were deleted.
-pub async fn delete_in_batches(
-    connection: &impl ConnectionTrait,
-    statement: &str,
-    before: DateTime<Utc>,
-) -> Result<u64, DbErr> {
-    let mut deleted = 0;
-    loop {
-        let batch = Query::with(statement, [before.into(), i64::from(BATCH).into()])
-            .execute(connection)
-            .await?
-            .rows_affected();
-        deleted += batch;
-        if batch < u64::from(BATCH) {
-            return Ok(deleted);
-        }
-    }
 }

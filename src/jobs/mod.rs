@@ -5,8 +5,6 @@
 
 mod entity;
 
-pub use entity::delete_in_batches;
-
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;

@@ -5,8 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use crate::{
     auth::Language,
-    db::{Query, Row},
-    jobs::delete_in_batches,
+    db::{Query, Row, delete_in_batches},
 };
 
 /// Where a mail stands. Codes are stored.

@@ -6,8 +6,10 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use super::role_of;
 use crate::{
     auth::{Role, secret::SecretHash},
-    db::{Column, Database, FacilityId, OrganisationId, Query, Row, Table, UserId, Values},
-    jobs::delete_in_batches,
+    db::{
+        Column, Database, FacilityId, OrganisationId, Query, Row, Table, UserId, Values,
+        delete_in_batches,
+    },
 };
 
 /// What a one-time secret is good for. Codes are stored.

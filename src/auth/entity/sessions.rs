@@ -5,8 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{
     auth::secret::SecretHash,
-    db::{Query, Row, SessionId, UserId},
-    jobs::delete_in_batches,
+    db::{Query, Row, SessionId, UserId, delete_in_batches},
 };
 
 /// Why a login ended before its time. Stored.

@@ -4,10 +4,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::{
-    db::{Query, Row},
-    jobs::delete_in_batches,
-};
+use crate::db::{Query, Row, delete_in_batches};
 
 /// What a bucket holds after an attempt was counted in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

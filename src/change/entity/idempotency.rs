@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     auth::Identity,
-    db::{ConnectionTrait, Database, DbErr, Query, Row, is_unique_violation},
-    jobs::delete_in_batches,
+    db::{ConnectionTrait, Database, DbErr, Query, Row, delete_in_batches, is_unique_violation},
 };
 
 /// Outcomes are kept this long; a key may be used again afterwards.
