@@ -5,6 +5,7 @@
 mod m20261122_000001_registry;
 mod m20261122_000002_figures;
 mod m20261122_000003_accounts;
+mod m20261126_000004_vendors;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_registry::Migration),
             Box::new(m20261122_000002_figures::Migration),
             Box::new(m20261122_000003_accounts::Migration),
+            Box::new(m20261126_000004_vendors::Migration),
         ]
     }
 }

@@ -20,8 +20,8 @@ const UP: &[&str] = &[
     "CREATE TABLE organisation (
         id {id},
         kind {code} NOT NULL,
-        name TEXT NOT NULL,
-        name_kana TEXT NOT NULL,
+        name {name} NOT NULL,
+        name_kana {name} NOT NULL,
         bureau {code},
         facility_id {big},
         created_at {instant} NOT NULL
@@ -103,6 +103,7 @@ const UP: &[&str] = &[
     "CREATE INDEX one_time_secret_email ON one_time_secret (email) WHERE email IS NOT NULL",
     "CREATE INDEX one_time_secret_organisation ON one_time_secret (organisation_id, id) WHERE organisation_id IS NOT NULL",
     "CREATE INDEX one_time_secret_expires_at ON one_time_secret (expires_at)",
+    "CREATE INDEX one_time_secret_used_at ON one_time_secret (used_at) WHERE used_at IS NOT NULL",
     // Attempts at logging in and at guessing secrets, by account and by address, in windows.
     "CREATE TABLE login_throttle (
         bucket TEXT PRIMARY KEY,

@@ -28,17 +28,20 @@ pub enum NodeKind {
     ServiceToken,
     /// An invitation.
     Invitation,
+    /// A vendor or support contractor in the directory.
+    Vendor,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
         Self::Event,
         Self::ServiceToken,
         Self::Invitation,
+        Self::Vendor,
     ];
 
     fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl NodeKind {
             Self::Event => "Event",
             Self::ServiceToken => "ServiceToken",
             Self::Invitation => "Invitation",
+            Self::Vendor => "Vendor",
         }
     }
 }

@@ -57,6 +57,8 @@ root_fields! {
     FacilityByCode "facilityByCode" Query,
     FacilityByReference "facilityByReference" Query,
     Facilities "facilities" Query,
+    Vendors "vendors" Query,
+    SupportContractors "supportContractors" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
     Changes "changes" Query,
@@ -88,6 +90,7 @@ root_fields! {
     FacilityLink "facilityLink" Mutation,
     FacilityCorrect "facilityCorrect" Mutation,
     FacilityReferenceSet "facilityReferenceSet" Mutation,
+    VendorUpdate "vendorUpdate" Mutation,
     MilestoneRecord "milestoneRecord" Mutation,
     MilestonePlan "milestonePlan" Mutation,
     MilestoneWithdraw "milestoneWithdraw" Mutation,
@@ -106,10 +109,11 @@ impl RootField {
             | Self::PasswordReset
             | Self::InvitationAccept
             | Self::FacilityAccountClaim => Policy::Public,
-            Self::Viewer => Policy::Public,
+            Self::Viewer | Self::SupportContractors => Policy::Public,
             Self::Node
             | Self::Nodes
             | Self::Organisation
+            | Self::Vendors
             | Self::PasswordChange
             | Self::UserUpdate
             // Everyone may leave.
@@ -136,6 +140,7 @@ impl RootField {
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
             Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
+            Self::VendorUpdate => Policy::Needs(Permission::VendorWrite),
             // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
             // is linked or corrected.
             Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::HandOn),

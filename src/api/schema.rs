@@ -29,6 +29,7 @@ use crate::{
     },
     figures::graphql::FiguresQuery,
     milestone::graphql::MilestoneMutation,
+    vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
 };
 
 /// Something with a global id.
@@ -45,6 +46,8 @@ pub enum Node {
     ServiceToken(ServiceToken),
     /// An invitation.
     Invitation(Invitation),
+    /// A vendor or support contractor in the directory.
+    Vendor(Box<Vendor>),
 }
 
 /// Queries that serve every type.
@@ -137,6 +140,13 @@ async fn find_of(
             Node::ServiceToken,
         ),
         NodeKind::Invitation => named(invitations_by_id(context, rows).await?, Node::Invitation),
+        NodeKind::Vendor => named(
+            vendors_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, vendor)| (id, Box::new(vendor))),
+            Node::Vendor,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -155,13 +165,19 @@ pub struct Query(
     NodeQuery,
     AuthQuery,
     FacilityQuery,
+    VendorQuery,
     FiguresQuery,
     ChangeQuery,
 );
 
 /// All mutations.
 #[derive(Default, MergedObject)]
-pub struct Mutation(AuthMutation, FacilityMutation, MilestoneMutation);
+pub struct Mutation(
+    AuthMutation,
+    FacilityMutation,
+    VendorMutation,
+    MilestoneMutation,
+);
 
 /// All subscriptions.
 #[derive(Default, MergedSubscription)]
@@ -178,6 +194,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     )
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
+    .override_output_type_description::<VendorConnection>("A page of the directory.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
     .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")
     .override_output_type_description::<Connection<String, ServiceToken>>(

@@ -107,27 +107,20 @@ impl Drop for Waiting<'_> {
 struct Queued<'a> {
     lanes: &'a Lanes,
     lane: &'a Lane,
-    served: bool,
 }
 
 impl<'a> Queued<'a> {
     fn at(lanes: &'a Lanes, lane: &'a Lane) -> Self {
         lane.queue.fetch_add(1, Ordering::SeqCst);
-        Self {
-            lanes,
-            lane,
-            served: false,
-        }
+        Self { lanes, lane }
     }
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.lane.queue.fetch_sub(1, Ordering::SeqCst);
-        // Who gave up may have been rung for: the ring is another's.
-        if !self.served {
-            self.lanes.ring(self.lane);
-        }
+        // Who leaves may have been rung for twice, or for nothing: the ring is another's. One too many does no harm.
+        self.lanes.ring(self.lane);
     }
 }
 
@@ -177,10 +170,15 @@ impl Lanes {
     /// Gives every idle connection back, and takes no more.
     pub(super) async fn close(&self) {
         let closed = self.pool.close();
+        self.hand_back();
+        closed.await;
+    }
+
+    /// Gives every idle connection back to sqlx's pool.
+    fn hand_back(&self) {
         for lane in &self.lanes {
             drop(std::mem::take(&mut *lane.idle()));
         }
-        closed.await;
     }
 
     fn is_full(&self) -> bool {
@@ -229,7 +227,7 @@ impl Lanes {
     /// The next that comes back, to this lane or to sqlx's pool.
     async fn queue(&self) -> Result<Lent, DbErr> {
         let lane = self.at(place());
-        let mut queued = Queued::at(self, lane);
+        let _queued = Queued::at(self, lane);
         let acquire = self.pool.acquire();
         tokio::pin!(acquire);
         loop {
@@ -237,7 +235,6 @@ impl Lanes {
             tokio::pin!(back);
             back.as_mut().enable();
             if let Some(lent) = self.any() {
-                queued.served = true;
                 return Ok(lent);
             }
             tokio::select! {
@@ -269,7 +266,10 @@ impl Lanes {
         lent.used = Instant::now();
         let home = self.at(lent.place);
         home.idle().push(lent);
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        if self.pool.is_closed() {
+            // It was closed a moment ago, and waits for this one.
+            self.hand_back();
+        } else if self.waiting.load(Ordering::SeqCst) > 0 {
             // Dropping it returns it.
             drop(self.any());
         } else {

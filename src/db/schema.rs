@@ -335,6 +335,57 @@ pub const ALL_TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "vendor_profile",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("accepts_work", Column::Bool),
+                ("introduction", Column::Text),
+                ("version", Column::Int),
+            ],
+        },
+        key: &["organisation_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "vendor_area",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("prefecture", Column::Code),
+            ],
+        },
+        key: &["organisation_id", "prefecture"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "vendor_system",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("ordinal", Column::Int),
+                ("name", Column::Text),
+            ],
+        },
+        key: &["organisation_id", "ordinal"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "vendor_contact",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("ordinal", Column::Int),
+                ("label", Column::Text),
+                ("phone", Column::Text),
+                ("email", Column::Text),
+                ("url", Column::Text),
+            ],
+        },
+        key: &["organisation_id", "ordinal"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "user_account",
             columns: &[
                 ("id", Column::Big),

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{
-    DemoFacility, National, Scale, chronicle,
+    DemoFacility, National, Scale, chronicle, directory,
     entity::{DEMO, DEPLOYMENT, ORGANISATION, organisation_values},
     ledger::{Ledger, take_over_day},
 };
@@ -33,6 +33,7 @@ use crate::{
         Replay,
         entity::{FACILITY_STATE, LOADED_EVENT, loaded_event_values, state_values},
     },
+    vendor::entity::{VENDOR_AREA, VENDOR_CONTACT, VENDOR_PROFILE, VENDOR_SYSTEM, profile_rows},
 };
 
 /// Facilities written at a time.
@@ -65,6 +66,10 @@ pub async fn load(
         database,
         &[
             &ORGANISATION,
+            &VENDOR_PROFILE,
+            &VENDOR_AREA,
+            &VENDOR_SYSTEM,
+            &VENDOR_CONTACT,
             &SETTLED_CHANGE,
             &FACILITY,
             &FACILITY_CODE,
@@ -79,6 +84,7 @@ pub async fn load(
     loader
         .write(&ORGANISATION, organisations.rows(&nation))
         .await?;
+    organisations.tell(&nation, &mut loader).await?;
     let (sender, mut batches) = mpsc::channel(WAITING);
     let making = tokio::task::spawn_blocking(move || make(&nation, organisations, &sender));
     let mut written = 0;
@@ -104,6 +110,7 @@ impl Organisations {
     /// 社会保険診療報酬支払基金
     pub(super) const FUND: OrganisationId = OrganisationId(2);
     const FIRST_BUREAU: i64 = 3;
+    const SUPPORT_CONTRACTORS: [OrganisationId; 2] = [OrganisationId(12), OrganisationId(13)];
     const FIRST_VENDOR: i64 = 21;
 
     pub(super) fn vendor(self, place: usize) -> OrganisationId {
@@ -112,6 +119,28 @@ impl Organisations {
 
     pub(super) fn chain(self, place: usize) -> OrganisationId {
         self.vendor(self.vendors + place)
+    }
+
+    /// Writes what vendors and support contractors tell in the directory.
+    async fn tell(self, nation: &National, loader: &mut Loader) -> Result<(), DbErr> {
+        let vendors = directory::vendors(nation).into_iter().enumerate();
+        let vendors = vendors.map(|(place, told)| (self.vendor(place), told));
+        let contractors = (1..).zip(Self::SUPPORT_CONTRACTORS);
+        let contractors =
+            contractors.map(|(number, id)| (id, directory::support_contractor(number)));
+        let (mut profiles, mut areas, mut systems, mut contacts) = (vec![], vec![], vec![], vec![]);
+        for (id, told) in contractors.chain(vendors) {
+            let rows = profile_rows(id, &told, 1);
+            profiles.push(rows.profile);
+            areas.extend(rows.areas);
+            systems.extend(rows.systems);
+            contacts.extend(rows.contacts);
+        }
+        loader.write(&VENDOR_PROFILE, profiles).await?;
+        loader.write(&VENDOR_AREA, areas).await?;
+        loader.write(&VENDOR_SYSTEM, systems).await?;
+        loader.write(&VENDOR_CONTACT, contacts).await?;
+        Ok(())
     }
 
     fn rows(self, nation: &National) -> Vec<Values> {
@@ -131,13 +160,13 @@ impl Organisations {
                 "ゼンコクドウニュウカンサシツ",
             ),
             (
-                12,
+                Self::SUPPORT_CONTRACTORS[0].0,
                 Kind::SupportContractor,
                 "ミナモ導入支援株式会社",
                 "ミナモドウニュウシエン",
             ),
             (
-                13,
+                Self::SUPPORT_CONTRACTORS[1].0,
                 Kind::SupportContractor,
                 "株式会社トモリ設定サービス",
                 "トモリセッテイサービス",

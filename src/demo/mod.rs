@@ -15,6 +15,7 @@ mod calendar;
 mod chronicle;
 mod cities;
 mod course;
+mod directory;
 mod entity;
 mod history;
 mod ledger;

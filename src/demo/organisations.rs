@@ -4,6 +4,8 @@
 //! serves some dozens around its home. What a firm does and where decides which facilities may engage it; how likely
 //! they do is its weight in the market of a kind and prefecture. All names are made up of syllables that mean nothing.
 
+use std::collections::BTreeSet;
+
 use crate::facility::{FacilityKind, Prefecture};
 
 use super::DemoOrganisation;
@@ -162,6 +164,21 @@ impl Organisations {
         let row =
             usize::from(kind.code().unsigned_abs()) * 47 + usize::from(prefecture.number() - 1);
         self.vendor_markets.get(row)?.draw(rng)
+    }
+
+    /// Where each vendor is engaged by anybody, in the order of the vendors.
+    pub(super) fn vendor_areas(&self) -> Vec<BTreeSet<Prefecture>> {
+        let mut areas = vec![BTreeSet::new(); self.vendors.len()];
+        let places = FacilityKind::ALL.iter().flat_map(|_| Prefecture::all());
+        for (market, prefecture) in self.vendor_markets.iter().zip(places) {
+            for (_, vendor) in &market.choices {
+                let area = vendor.and_then(|vendor| areas.get_mut(usize::from(vendor)));
+                if let Some(area) = area {
+                    area.insert(prefecture);
+                }
+            }
+        }
+        areas
     }
 
     /// The chain to which a pharmacy belongs, if to any.

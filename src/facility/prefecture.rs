@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A prefecture, by its number 1 to 47. A value that exists is one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Prefecture(u8);
 
 struct Row {

@@ -72,7 +72,7 @@ pub(super) enum Closing {
 impl Closing {
     /// Whether what is under way still gets its time, and its answer is told before the goodbye.
     pub(super) fn lets_finish(&self) -> bool {
-        matches!(self, Self::GoingAway | Self::Expired)
+        matches!(self, Self::GoingAway | Self::Expired | Self::Forbidden)
     }
 
     /// The code and the words of the close frame; `None` if there is nobody to send it to.

@@ -111,7 +111,7 @@ fn every_wrong_value_is_told_at_once_with_its_key_its_source_and_what_was_expect
                  1KiB to 1GiB"
             ),
             "database.lock_timeout = \"5\" (environment variable KAITSU_DATABASE__LOCK_TIMEOUT): \
-             expected a duration such as 500ms, 5s, 10m or 2h, from 1ms to 1h"
+             expected a duration such as 500ms, 5s, 10m or 1h, from 1ms to 1h"
                 .to_owned(),
             "log.format = \"xml\" (flag --set): expected one of text, json".to_owned(),
         ]

@@ -168,7 +168,7 @@ async fn a_transaction_that_does_not_end_leaves_nothing_and_nobody_in_it(
 #[rstest]
 #[tokio::test]
 async fn a_transaction_that_reads_sees_one_moment_and_writes_nothing(
-    #[values(Backend::Postgres)] backend: Backend,
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let test = TestDatabase::new(backend).await;
     let database = process(&test).await;

@@ -37,4 +37,5 @@ mod seed;
 mod server;
 mod support;
 mod toy;
+mod vendor;
 mod websocket;

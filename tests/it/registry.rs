@@ -457,6 +457,53 @@ async fn a_vendor_hands_its_own_facilities_on_and_writes_no_other_link(
     assert_eq!(scene.facility().await["supportContractor"], Value::Null);
 }
 
+#[rstest]
+#[tokio::test]
+async fn handing_on_ends_with_the_vendor_and_the_next_one_begins_with_its_engagement(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let rival = scene.api.organisation(Kind::Vendor, "ライバル").await;
+    scene.engage("VENDOR", scene.vendor, "2021-01-01").await;
+    let handed = scene
+        .engage("SUPPORT_CONTRACTOR", scene.contractor, "2021-02-01")
+        .await;
+    let contractor = member(Kind::SupportContractor, scene.contractor, Role::Viewer);
+    let sees = async || {
+        let document = "query ($code: String!) { facilityByCode(code: $code) { id } }";
+        let data = scene
+            .api
+            .data(&contractor, document, json!({ "code": CLINIC }))
+            .await;
+        !data["facilityByCode"].is_null()
+    };
+    assert!(sees().await);
+    scene.engage("VENDOR", rival, "2021-06-01").await;
+    assert_eq!(scene.facility().await["supportContractor"], Value::Null);
+    assert!(!sees().await, "whom the last vendor handed it on to");
+
+    let next = member(Kind::Vendor, rival, Role::Editor);
+    let forbidden = json!([{ "code": "FORBIDDEN", "path": ["input", "facility"] }]);
+    let ask = async |name: &str, mut input: Value| {
+        input["facility"] = json!({ "code": CLINIC });
+        let document = format!(
+            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ userErrors {{ code path }} }} }}",
+            name[..1].to_uppercase(),
+            &name[1..]
+        );
+        let input = json!({ "input": input });
+        scene.api.data(&next, &document, input).await[name]["userErrors"].clone()
+    };
+    let helper = NodeId::new(NodeKind::Organisation, scene.contractor.0).encode();
+    let link =
+        |on: &str| json!({ "kind": "SUPPORT_CONTRACTOR", "organisationId": helper.0, "on": on });
+    assert_eq!(ask("facilityLink", link("2021-05-31")).await, forbidden);
+    let correction = json!({ "eventId": handed, "on": "2021-07-01" });
+    assert_eq!(ask("facilityCorrect", correction).await, forbidden);
+    assert_eq!(ask("facilityLink", link("2021-06-01")).await, json!([]));
+    assert!(sees().await);
+}
+
 /// The policy of the fields asks for the lesser of the two.
 #[test]
 fn who_may_write_links_may_hand_on() {

@@ -209,7 +209,7 @@ const DURATION_UNITS: [(&str, u64); 5] = [
 /// A number and a unit, such as `5s`.
 pub fn duration(range: RangeInclusive<Duration>) -> Kind<Duration> {
     let expected = format!(
-        "a duration such as 500ms, 5s, 10m or 2h, from {} to {}",
+        "a duration such as 500ms, 5s, 10m or 1h, from {} to {}",
         show_duration(range.start()),
         show_duration(range.end())
     );

@@ -103,6 +103,22 @@ impl Amendment {
         })
     }
 
+    /// The days on which it hands a facility on, or no longer does.
+    fn handed_on(&self, history: &History) -> Vec<NaiveDate> {
+        match self {
+            Self::Link { on, .. } => vec![*on],
+            Self::Correct { event, on, .. } => {
+                let wrong = history.find(*event).map(|wrong| wrong.effective_on);
+                wrong.into_iter().chain(*on).collect()
+            }
+            Self::Contacts(_)
+            | Self::Succeed { .. }
+            | Self::Close { .. }
+            | Self::Reopen
+            | Self::Reclassify { .. } => Vec::new(),
+        }
+    }
+
     /// The mutation that asks for it.
     pub fn operation(&self) -> &'static str {
         match self {
@@ -267,7 +283,9 @@ async fn check(
         Ok(permission) => permission,
         Err(problem) => return Ok(Err(vec![problem])),
     };
-    if !subject.state.within(&writer.actor.scope(permission)) {
+    if !subject.state.within(&writer.actor.scope(permission))
+        || permission == Permission::HandOn && !hands_on_its_own_work(writer, subject, amendment)
+    {
         return Ok(Err(vec![Problem::Forbidden]));
     }
     let mut problems = Vec::new();
@@ -300,6 +318,16 @@ async fn check(
             Ok(Err(problems))
         }
     }
+}
+
+/// A vendor hands on what it was engaged for, from its engagement on: what others did before that is not its own. Whose
+/// the facility is may hand it on at any time.
+fn hands_on_its_own_work(writer: &Writer<'_>, subject: &Subject, amendment: &Amendment) -> bool {
+    let owns = writer.actor.scope(Permission::LinkWrite);
+    let engaged = subject.last(&[Aspect::Vendor]);
+    let days = amendment.handed_on(&subject.history);
+    subject.state.within(&owns)
+        || engaged.is_some_and(|engaged| days.iter().all(|day| *day >= engaged.effective_on))
 }
 
 fn amended(subject: &Subject, plan: &Plan, after: Derived) -> Amended {
@@ -533,7 +561,13 @@ async fn plan_link(
         return Ok(Err(Problem::UnknownOrganisation));
     }
     let value = organisation.map_or(0, |id| id.0);
-    Ok(plan_values(subject, on, [(aspect, value)].into_iter()))
+    let mut values = vec![(aspect, value)];
+    let last_vendor = subject.history.value_on(Aspect::Vendor, on).unwrap_or(0);
+    if aspect == Aspect::Vendor && last_vendor != 0 && last_vendor != value {
+        // Whom the last vendor handed it on to worked for that vendor.
+        values.push((Aspect::Contractor, 0));
+    }
+    Ok(plan_values(subject, on, values.into_iter()))
 }
 
 fn plan_correction(

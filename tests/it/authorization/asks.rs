@@ -237,6 +237,20 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Facility,
             json!({ "facility": facility, "reference": format!("made-up-{unique}") }),
         ),
+        // The directory is no secret: another's entry is seen and not kept.
+        F::Vendors => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),
+        F::SupportContractors => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),
+        F::VendorUpdate => {
+            let kept = match kind {
+                Kind::SupportContractor => Kind::SupportContractor,
+                _ => Kind::Vendor,
+            };
+            let vendor = target.vendor(kept);
+            mutation(
+                Aim::Nothing,
+                json!({ "vendorId": vendor, "acceptsWork": unique.is_multiple_of(2) }),
+            )
+        }
         // Every kind that may record anything may record that it installed.
         F::MilestoneRecord => mutation(
             Aim::Facility,

@@ -188,7 +188,7 @@ fn document(everyone: &[Someone], matrix: &Matrix) -> String {
          What comes back, at a facility or organisation within the caller's reach / at one beyond it. `ok`: it was done or\n\
          shown. `nothing`: null, an empty list or a count of 0, as if it did not exist. A code: the error. MINISTRY,\n\
          PAYMENT_FUND and AUDITOR reach every facility, a SUPPLIER none. A kind without roles\n\
-         beside it stands for all three.\n",
+         beside it stands for all of them.\n",
     );
     for operation in [
         OperationType::Query,
@@ -272,7 +272,9 @@ fn answers(everyone: &[Someone], matrix: &Matrix, row: usize) -> Vec<(String, Ve
             let callers = callers
                 .into_iter()
                 .map(|(caller, roles)| match roles.len() {
-                    1 | 2 => format!("{caller} ({})", roles.join(", ")),
+                    some if (1..Role::ALL.len()).contains(&some) => {
+                        format!("{caller} ({})", roles.join(", "))
+                    }
                     _ => caller,
                 });
             (answer, callers.collect())

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Request, Variables, parser::types::OperationType};
+use async_graphql::{Request, Variables, parser::types::OperationType, resolver_utils::EnumType};
 use kaitsu::{
     api::{
         ApiSchema, Caller, NodeId,
@@ -41,6 +41,11 @@ impl Target {
         id(NodeKind::Organisation, self.organisations[&kind].id.0)
     }
 
+    /// The global id of its entry in the directory.
+    pub fn vendor(&self, kind: Kind) -> String {
+        id(NodeKind::Vendor, self.organisations[&kind].id.0)
+    }
+
     /// The global id of a member of it.
     pub fn user(&self, kind: Kind) -> String {
         id(NodeKind::User, self.organisations[&kind].colleague.0)
@@ -55,6 +60,13 @@ impl Target {
         let facility = async_graphql::ID(self.facility.clone());
         FacilityId(NodeId::row_of(&facility, NodeKind::Facility).unwrap())
     }
+}
+
+/// A role's word in the schema.
+fn word(role: Role) -> &'static str {
+    let items = Role::items().iter();
+    let mut found = items.filter(|item| item.value == role);
+    found.next().unwrap().name
 }
 
 pub fn id(kind: NodeKind, row: i64) -> String {
@@ -253,11 +265,8 @@ impl Scene {
             actor: anonymous(),
         }];
         for kind in Kind::ALL {
-            for (role, name) in [
-                (Role::Viewer, "VIEWER"),
-                (Role::Editor, "EDITOR"),
-                (Role::Admin, "ADMIN"),
-            ] {
+            for role in Role::ALL {
+                let name = word(role);
                 let actor = self.someone(Some(kind), role, "inside");
                 everyone.push(Someone {
                     kind: Some(kind),

@@ -67,6 +67,9 @@ impl Story {
         served.user("ministry", Kind::Ministry, Role::Admin).await;
         served.user("vendor", Kind::Vendor, Role::Admin).await;
         served.user("chain", Kind::Chain, Role::Editor).await;
+        served
+            .user("helper", Kind::SupportContractor, Role::Editor)
+            .await;
         Self {
             served,
             documents: documents(),
@@ -137,8 +140,9 @@ fn refusals(value: &Value) -> Vec<&Value> {
 
 /// Replaces what differs from run to run.
 fn redacted(mut value: Value) -> Value {
-    const OPAQUE: [&str; 7] = [
+    const OPAQUE: [&str; 8] = [
         "id",
+        "organisationId",
         "facilityId",
         "cursor",
         "endCursor",
@@ -179,6 +183,7 @@ async fn every_operation_document_answers_its_users(
     pipeline(&mut story).await;
     story.served.settle().await;
     reading(&mut story, &clinic).await;
+    directory(&mut story).await;
     figures(&mut story).await;
     endings(&mut story).await;
     let written: BTreeSet<String> = story.documents.keys().cloned().collect();
@@ -208,6 +213,22 @@ async fn accounts(story: &mut Story) {
     } });
     story
         .tell(Some("vendor"), "CreateServiceToken", token)
+        .await;
+}
+
+async fn directory(story: &mut Story) {
+    let organisation = story.organisation("vendor").await.into();
+    let row = NodeId::row_of(&organisation, NodeKind::Organisation).unwrap();
+    let vendor = NodeId::new(NodeKind::Vendor, row).encode().0;
+    let told = json!({ "input": {
+        "vendorId": vendor, "acceptsWork": true, "areas": ["HOKKAIDO", "TOKYO"], "systems": ["ORCA"],
+        "contacts": [{ "label": "導入窓口", "phone": "011-000-0000", "url": "https://vendor.example.jp/" }],
+    } });
+    story.tell(Some("vendor"), "UpdateVendor", told).await;
+    let wanted = json!({ "first": 10, "filter": { "areas": ["TOKYO"], "acceptsWork": true } });
+    story.tell(Some("chain"), "Vendors", wanted).await;
+    story
+        .tell(None, "SupportContractors", json!({ "first": 10 }))
         .await;
 }
 
