@@ -51,9 +51,9 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BulkRow', 'ChangeEntry', 'FacilityClaimSecret', 'FigureCell', 'FigureDifference',
-            'FigureIncrease', 'Invitation', 'Membership', 'MilestoneStatus', 'PageInfo', 'PrefectureBand',
-            'PrefectureBands', 'RolloutFigures', 'SeriesPoint', 'Session', 'UserError', 'Viewer',
+            'AccountCode', 'BulkRow', 'ChangeEntry', 'Correction', 'FacilityClaimSecret', 'FigureCell', 'FigureDifference',
+            'FigureIncrease', 'Invitation', 'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand',
+            'PrefectureBands', 'RolloutFigures', 'SeriesPoint', 'Session', 'UserError', 'VendorContact', 'Viewer',
           ],
         },
       }],

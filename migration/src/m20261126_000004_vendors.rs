@@ -17,12 +17,13 @@ impl MigrationTrait for Migration {
 }
 
 const UP: &[&str] = &[
-    // An organisation that has told nothing yet has no row.
+    // An organisation that has told nothing yet has no row. The change is the last one, and says who told it.
     "CREATE TABLE vendor_profile (
         organisation_id {big} PRIMARY KEY,
         accepts_work {bool},
         introduction TEXT NOT NULL,
-        version {int} NOT NULL
+        version {int} NOT NULL,
+        change_id {big}
     ) {strict}",
     "CREATE TABLE vendor_area (
         organisation_id {big} NOT NULL,

@@ -20,7 +20,8 @@ pub enum UserErrorCode {
     DateTooEarly,
     /// A date before another that it must not precede.
     DateOutOfOrder,
-    /// The same facility, the same facility and milestone, or the same event twice in one request.
+    /// The same facility, the same facility and milestone, the same event, or the same text of a list twice in one
+    /// request.
     DuplicateRow,
     /// READY needs READER_APPLIED, and LIVE needs READY, on that day.
     MissingEarlierMilestone,

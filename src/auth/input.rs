@@ -196,7 +196,8 @@ impl Note {
     }
 }
 
-fn checked_text(text: &str, most: usize) -> Result<String, Flaw> {
+/// A text of so many characters on one line at most, without the spaces around it.
+pub fn checked_text(text: &str, most: usize) -> Result<String, Flaw> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(Flaw::Missing);
@@ -211,7 +212,7 @@ fn checked_text(text: &str, most: usize) -> Result<String, Flaw> {
 }
 
 /// Control characters, line and paragraph separators, and marks that turn the direction of text.
-fn is_control(character: char) -> bool {
+pub fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

@@ -341,6 +341,7 @@ pub const ALL_TABLES: &[Definition] = &[
                 ("accepts_work", Column::Bool),
                 ("introduction", Column::Text),
                 ("version", Column::Int),
+                ("change_id", Column::Big),
             ],
         },
         key: &["organisation_id"],

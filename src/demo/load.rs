@@ -130,7 +130,7 @@ impl Organisations {
             contractors.map(|(number, id)| (id, directory::support_contractor(number)));
         let (mut profiles, mut areas, mut systems, mut contacts) = (vec![], vec![], vec![], vec![]);
         for (id, told) in contractors.chain(vendors) {
-            let rows = profile_rows(id, &told, 1);
+            let rows = profile_rows(id, &told, 1, None);
             profiles.push(rows.profile);
             areas.extend(rows.areas);
             systems.extend(rows.systems);

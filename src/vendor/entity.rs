@@ -7,7 +7,9 @@ use sea_orm::ConnectionTrait;
 use super::{ContactPoint, Profile, Vendor, VendorKind};
 use crate::{
     auth::OrganisationKind,
-    db::{Column, Database, DbErr, OrganisationId, Query, Row, Table, Transaction, Values},
+    db::{
+        ChangeId, Column, Database, DbErr, OrganisationId, Query, Row, Table, Transaction, Values,
+    },
     facility::{Prefecture, columns::read_prefecture, text::fold},
 };
 
@@ -19,6 +21,7 @@ pub const VENDOR_PROFILE: Table = Table {
         ("accepts_work", Column::Bool),
         ("introduction", Column::Text),
         ("version", Column::Int),
+        ("change_id", Column::Big),
     ],
 };
 
@@ -56,6 +59,11 @@ pub const VENDOR_CONTACT: Table = Table {
 
 const COLUMNS: &str =
     "o.id, o.kind, o.name, o.name_kana, p.accepts_work, p.introduction, p.version";
+/// Every name and every kana in the directory.
+const NAMES: &str = "SELECT id, name FROM organisation WHERE kind IN (0, 1) \
+                     UNION ALL SELECT id, name_kana FROM organisation WHERE kind IN (0, 1)";
+/// Every system that anybody knows.
+const SYSTEMS: &str = "SELECT organisation_id, name FROM vendor_system";
 const DIRECTORY: &str = "organisation o LEFT JOIN vendor_profile p ON p.organisation_id = o.id";
 
 /// Whom a list holds; all conditions must hold.
@@ -65,12 +73,40 @@ pub struct ListQuery {
     pub kinds: Vec<VendorKind>,
     /// Who works in one of these prefectures; empty for anywhere.
     pub areas: Vec<Prefecture>,
-    /// Who knows a system with this in its name, folded.
-    pub system: Option<String>,
-    /// Whose name or kana has this in it, folded.
-    pub search: Option<String>,
+    /// One of those that were found by a text, see [`matching`]; `None` for everybody.
+    pub found: Option<Vec<i64>>,
     /// Who takes on work at present, or has said that it does not.
     pub accepts_work: Option<bool>,
+}
+
+/// Which of an organisation's lists are asked for: the others are not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Where it works.
+    pub areas: bool,
+    /// The systems that it knows.
+    pub systems: bool,
+    /// How to reach it.
+    pub contacts: bool,
+}
+
+impl Wanted {
+    /// All of them.
+    pub const ALL: Self = Self {
+        areas: true,
+        systems: true,
+        contacts: true,
+    };
+
+    /// What either asks for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            areas: self.areas || other.areas,
+            systems: self.systems || other.systems,
+            contacts: self.contacts || other.contacts,
+        }
+    }
 }
 
 /// Where a page begins: after or before this name and row.
@@ -82,16 +118,17 @@ pub struct Cursor {
     pub id: i64,
 }
 
-/// A page of the directory in the order of the names, with what each tells.
+/// A page of the directory in the order of the names, with what is wanted of what each tells.
 pub async fn list(
     database: &Database,
     list: &ListQuery,
+    wanted: Wanted,
     from: Option<&Cursor>,
     backwards: bool,
     most: u64,
 ) -> Result<Vec<Vendor>, DbErr> {
     let mut query = Query::new(format!("SELECT {COLUMNS} FROM {DIRECTORY} WHERE "));
-    push_where(&mut query, database, list).await?;
+    push_where(&mut query, database, list);
     if let Some(Cursor { name_kana, id }) = from {
         query.push(" AND (o.name_kana, o.id) ");
         query.push(if backwards { "< (" } else { "> (" });
@@ -106,7 +143,7 @@ pub async fn list(
         " ORDER BY o.name_kana{direction}, o.id{direction} LIMIT "
     ));
     query.bind(i64::try_from(most).unwrap_or(i64::MAX));
-    let mut vendors = read(database, query).await?;
+    let mut vendors = read(database, query, wanted).await?;
     if backwards {
         vendors.reverse();
     }
@@ -116,20 +153,24 @@ pub async fn list(
 /// How many a list holds.
 pub async fn count(database: &Database, list: &ListQuery) -> Result<i64, DbErr> {
     let mut query = Query::new(format!("SELECT count(*) FROM {DIRECTORY} WHERE "));
-    push_where(&mut query, database, list).await?;
+    push_where(&mut query, database, list);
     query.scalar(database.read()).await
 }
 
 /// Those of some organisations that stand in the directory.
-pub async fn find(database: &Database, ids: &[OrganisationId]) -> Result<Vec<Vendor>, DbErr> {
+pub async fn find(
+    database: &Database,
+    ids: &[OrganisationId],
+    wanted: Wanted,
+) -> Result<Vec<Vendor>, DbErr> {
     let mut query = Query::new(format!("SELECT {COLUMNS} FROM {DIRECTORY} WHERE "));
     push_kinds(&mut query, &VendorKind::ALL);
     query.push(" AND o.id");
     query.bind_ids(database.backend(), ids.iter().map(|id| id.0));
-    read(database, query).await
+    read(database, query, wanted).await
 }
 
-async fn push_where(query: &mut Query, database: &Database, list: &ListQuery) -> Result<(), DbErr> {
+fn push_where(query: &mut Query, database: &Database, list: &ListQuery) {
     push_kinds(query, &list.kinds);
     if !list.areas.is_empty() {
         query.push(
@@ -141,38 +182,35 @@ async fn push_where(query: &mut Query, database: &Database, list: &ListQuery) ->
     if let Some(accepts_work) = list.accepts_work {
         query.push(" AND p.accepts_work = ").bind(accepts_work);
     }
-    if let Some(search) = &list.search {
-        let names = "SELECT id, name FROM organisation WHERE kind IN (0, 1) UNION ALL \
-                     SELECT id, name_kana FROM organisation WHERE kind IN (0, 1)";
-        push_matching(query, database, names, search).await?;
+    if let Some(found) = &list.found {
+        query.push(" AND o.id");
+        query.bind_ids(database.backend(), found.iter().copied());
     }
-    if let Some(system) = &list.system {
-        let systems = "SELECT organisation_id, name FROM vendor_system";
-        push_matching(query, database, systems, system).await?;
-    }
-    Ok(())
 }
 
-/// Appends "is one of those whose text has this in it". The directory has hundreds of rows, not hundreds of thousands:
-/// they are read and folded rather than indexed.
-async fn push_matching(
-    query: &mut Query,
+/// Whose name or kana has one text in it, and who knows a system with another in its name; both folded. `None` if
+/// neither is asked for. The directory has hundreds of rows, not hundreds of thousands: they are read and folded rather
+/// than indexed.
+pub async fn matching(
     database: &Database,
-    texts: &'static str,
-    folded: &str,
-) -> Result<(), DbErr> {
-    let mut matching = HashSet::new();
-    for row in Query::new(texts).all(database.read()).await? {
-        let mut row = Row::new(&row);
-        let (id, text): (i64, String) = (row.take()?, row.take()?);
-        if fold(&text).contains(folded) {
-            matching.insert(id);
+    search: Option<&str>,
+    system: Option<&str>,
+) -> Result<Option<Vec<i64>>, DbErr> {
+    let mut found: Option<HashSet<i64>> = None;
+    for (asked, texts) in [(search, NAMES), (system, SYSTEMS)] {
+        let Some(asked) = asked else { continue };
+        let mut with_it = HashSet::new();
+        for row in Query::new(texts).all(database.read()).await? {
+            let mut row = Row::new(&row);
+            let (id, text): (i64, String) = (row.take()?, row.take()?);
+            if found.as_ref().is_none_or(|found| found.contains(&id)) && fold(&text).contains(asked)
+            {
+                with_it.insert(id);
+            }
         }
+        found = Some(with_it);
     }
-    query
-        .push(" AND o.id")
-        .bind_ids(database.backend(), matching);
-    Ok(())
+    Ok(found.map(|found| found.into_iter().collect()))
 }
 
 fn push_kinds(query: &mut Query, kinds: &[VendorKind]) {
@@ -181,8 +219,8 @@ fn push_kinds(query: &mut Query, kinds: &[VendorKind]) {
     query.push(")");
 }
 
-/// Reads organisations and what each tells, in four statements however many there are.
-async fn read(database: &Database, query: Query) -> Result<Vec<Vendor>, DbErr> {
+/// Reads organisations and what each tells, in a statement and one for each list, however many there are.
+async fn read(database: &Database, query: Query, wanted: Wanted) -> Result<Vec<Vendor>, DbErr> {
     let rows = query.all(database.read()).await?;
     let vendors: Result<Vec<Vendor>, DbErr> = rows
         .iter()
@@ -193,7 +231,7 @@ async fn read(database: &Database, query: Query) -> Result<Vec<Vendor>, DbErr> {
         return Ok(vendors);
     }
     let ids: Vec<OrganisationId> = vendors.iter().map(|vendor| vendor.id).collect();
-    let mut lists = lists(database.read(), database, &ids).await?;
+    let mut lists = lists(database.read(), database, &ids, wanted).await?;
     for vendor in &mut vendors {
         let told = lists.remove(&vendor.id).unwrap_or_default();
         vendor.profile = Profile {
@@ -240,6 +278,7 @@ async fn lists(
     connection: &impl ConnectionTrait,
     database: &Database,
     ids: &[OrganisationId],
+    wanted: Wanted,
 ) -> Result<HashMap<OrganisationId, Profile>, DbErr> {
     let mut told: HashMap<OrganisationId, Profile> = HashMap::new();
     let of_them = |columns: &str, table: &Table, order: &str| {
@@ -251,28 +290,34 @@ async fn lists(
         query.push(" ORDER BY organisation_id, ").push(order);
         query
     };
-    let areas = of_them("prefecture", &VENDOR_AREA, "prefecture");
-    for row in areas.all(connection).await? {
-        let mut row = Row::new(&row);
-        let area = told.entry(row.take()?).or_default();
-        area.areas.push(read_prefecture(&mut row)?);
+    if wanted.areas {
+        let areas = of_them("prefecture", &VENDOR_AREA, "prefecture");
+        for row in areas.all(connection).await? {
+            let mut row = Row::new(&row);
+            let profile = told.entry(row.take()?).or_default();
+            profile.areas.push(read_prefecture(&mut row)?);
+        }
     }
-    let systems = of_them("name", &VENDOR_SYSTEM, "ordinal");
-    for row in systems.all(connection).await? {
-        let mut row = Row::new(&row);
-        let system = told.entry(row.take()?).or_default();
-        system.systems.push(row.take()?);
+    if wanted.systems {
+        let systems = of_them("name", &VENDOR_SYSTEM, "ordinal");
+        for row in systems.all(connection).await? {
+            let mut row = Row::new(&row);
+            let profile = told.entry(row.take()?).or_default();
+            profile.systems.push(row.take()?);
+        }
     }
-    let contacts = of_them("label, phone, email, url", &VENDOR_CONTACT, "ordinal");
-    for row in contacts.all(connection).await? {
-        let mut row = Row::new(&row);
-        let contact = told.entry(row.take()?).or_default();
-        contact.contacts.push(ContactPoint {
-            label: row.take()?,
-            phone: row.take()?,
-            email: row.take()?,
-            url: row.take()?,
-        });
+    if wanted.contacts {
+        let contacts = of_them("label, phone, email, url", &VENDOR_CONTACT, "ordinal");
+        for row in contacts.all(connection).await? {
+            let mut row = Row::new(&row);
+            let profile = told.entry(row.take()?).or_default();
+            profile.contacts.push(ContactPoint {
+                label: row.take()?,
+                phone: row.take()?,
+                email: row.take()?,
+                url: row.take()?,
+            });
+        }
     }
     Ok(told)
 }
@@ -303,7 +348,7 @@ pub async fn lock(
     let mut row = Row::new(&row);
     let told = read_profile(&mut row)?;
     let version = row.take()?;
-    let lists = lists(transaction, database, &[id]).await?;
+    let lists = lists(transaction, database, &[id], Wanted::ALL).await?;
     let lists = lists.into_values().next().unwrap_or_default();
     let profile = Profile {
         accepts_work: told.accepts_work,
@@ -327,7 +372,12 @@ pub struct ProfileRows {
 }
 
 /// The rows of what an organisation tells.
-pub fn profile_rows(id: OrganisationId, profile: &Profile, version: i32) -> ProfileRows {
+pub fn profile_rows(
+    id: OrganisationId,
+    profile: &Profile,
+    version: i32,
+    change: Option<ChangeId>,
+) -> ProfileRows {
     let area = |area: &Prefecture| vec![id.0.into(), i16::from(area.number()).into()];
     let system =
         |(ordinal, name): (i32, &String)| vec![id.0.into(), ordinal.into(), name.as_str().into()];
@@ -347,6 +397,7 @@ pub fn profile_rows(id: OrganisationId, profile: &Profile, version: i32) -> Prof
             profile.accepts_work.into(),
             profile.introduction.as_str().into(),
             version.into(),
+            change.map(|change| change.0).into(),
         ],
         areas: profile.areas.iter().map(area).collect(),
         systems: (0..).zip(&profile.systems).map(system).collect(),
@@ -361,8 +412,9 @@ pub async fn write(
     before: &Profile,
     now: &Profile,
     version: i32,
+    change: ChangeId,
 ) -> Result<(), DbErr> {
-    let rows = profile_rows(id, now, version);
+    let rows = profile_rows(id, now, version, Some(change));
     VENDOR_PROFILE
         .upsert(transaction, &["organisation_id"], vec![rows.profile])
         .await?;

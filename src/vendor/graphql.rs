@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use async_graphql::{
-    ComplexObject, Context, ID, InputObject, Object, SimpleObject,
+    ComplexObject, Context, ID, InputObject, Lookahead, Object, SimpleObject,
     connection::{Connection, Edge},
 };
 
 use super::{
-    ContactPoint, Flaw, ProfilePatch, Vendor as Row, VendorKind, Wrong,
-    entity::{self, Cursor, ListQuery},
+    ContactPoint, ProfilePatch, Slip, Vendor as Row, VendorKind, Wrong,
+    entity::{self, Cursor, ListQuery, Wanted},
     service::{self, Outcome},
 };
 use crate::{
@@ -23,8 +23,7 @@ use crate::{
     db::OrganisationId,
     facility::{
         Prefecture,
-        graphql::{PrefectureName, user_errors},
-        text::fold,
+        graphql::{PrefectureName, fold_search, user_errors},
     },
 };
 
@@ -128,9 +127,9 @@ pub struct VendorOffer {
     /// Works in one of these prefectures.
     #[graphql(default)]
     areas: Vec<PrefectureName>,
-    /// Knows a system with this in its name; width, case and kana make no difference.
+    /// Knows a system with this in its name, 2 to 100 characters; width, case and kana make no difference.
     system: Option<String>,
-    /// Has this in its name or kana; width, case and kana make no difference.
+    /// Has this in its name or kana, 2 to 100 characters; width, case and kana make no difference.
     search: Option<String>,
     /// Takes on work at present, or has said that it does not.
     accepts_work: Option<bool>,
@@ -149,7 +148,8 @@ pub struct VendorContactInput {
     url: Option<String>,
 }
 
-/// What an organisation tells of itself; what is not given stays.
+/// What an organisation tells of itself; what is not given stays. Everyone with an account reads it, and what a support
+/// contractor tells everyone.
 #[derive(Debug, InputObject)]
 pub struct VendorUpdateInput {
     /// Global id of the vendor.
@@ -160,9 +160,9 @@ pub struct VendorUpdateInput {
     introduction: Option<String>,
     /// Where it works, in place of what was told.
     areas: Option<Vec<PrefectureName>>,
-    /// The systems that it knows, at most 100, in place of what was told.
+    /// The systems that it knows, at most 50, in place of what was told.
     systems: Option<Vec<String>>,
-    /// How to reach it, at most 20, in place of what was told; each needs one way at least.
+    /// How to reach it, at most 10, in place of what was told; each needs one way at least.
     contacts: Option<Vec<VendorContactInput>>,
     /// The version you read: refused if somebody changed it since.
     expected_version: Option<i32>,
@@ -296,7 +296,7 @@ pub async fn vendors_by_id(context: &Context<'_>, ids: &[i64]) -> ApiResult<Hash
         return Ok(HashMap::new());
     }
     let ids: Vec<OrganisationId> = ids.iter().copied().map(OrganisationId).collect();
-    let found = entity::find(&services(context)?.database, &ids).await?;
+    let found = entity::find(&services(context)?.database, &ids, Wanted::ALL).await?;
     Ok(found
         .into_iter()
         .map(|vendor| (vendor.id.0, vendor.into()))
@@ -311,28 +311,34 @@ async fn list(
     arguments: &PageArguments,
 ) -> ApiResult<VendorConnection> {
     let database = &services(context)?.database;
-    let list = ListQuery {
-        kinds,
-        areas: offer.areas.into_iter().map(Prefecture::from).collect(),
-        system: offer.system.as_deref().map(fold),
-        search: offer.search.as_deref().map(fold),
-        accepts_work: offer.accepts_work,
-    };
-    let fingerprint = Fingerprint::of(&list);
+    let fingerprint = Fingerprint::of(&(&kinds, &offer));
     let Page {
         from,
         backwards,
         size,
     } = arguments.check(&fingerprint)?;
     let from = from.map(|parts| read_cursor(&parts)).transpose()?;
+    let search = offer.search.as_deref().map(fold_search).transpose()?;
+    let system = offer.system.as_deref().map(fold_search).transpose()?;
+    let list = ListQuery {
+        kinds,
+        areas: offer.areas.into_iter().map(Prefecture::from).collect(),
+        found: entity::matching(database, search.as_deref(), system.as_deref()).await?,
+        accepts_work: offer.accepts_work,
+    };
+    let ahead = context.look_ahead();
+    let wanted = [ahead.field("nodes"), ahead.field("edges").field("node")]
+        .iter()
+        .map(wanted)
+        .fold(Wanted::default(), Wanted::or);
     let most = u64::try_from(size).unwrap_or(0) + 1;
-    let mut vendors = entity::list(database, &list, from.as_ref(), backwards, most).await?;
+    let mut vendors = entity::list(database, &list, wanted, from.as_ref(), backwards, most).await?;
     let more = vendors.len() > size;
     if more && backwards {
         vendors.remove(0);
     }
     vendors.truncate(size);
-    let total_count = if context.look_ahead().field("totalCount").exists() {
+    let total_count = if ahead.field("totalCount").exists() {
         entity::count(database, &list).await?
     } else {
         0
@@ -354,6 +360,15 @@ async fn list(
     Ok(connection)
 }
 
+/// Which lists a selection of a vendor asks for.
+fn wanted(vendor: &Lookahead<'_>) -> Wanted {
+    Wanted {
+        areas: vendor.field("areas").exists(),
+        systems: vendor.field("systems").exists(),
+        contacts: vendor.field("contacts").exists(),
+    }
+}
+
 fn read_cursor(parts: &[String]) -> ApiResult<Cursor> {
     let [name_kana, id] = parts else {
         return Err(bad_cursor());
@@ -364,7 +379,7 @@ fn read_cursor(parts: &[String]) -> ApiResult<Cursor> {
     })
 }
 
-fn user_error(flaw: Flaw, language: Language) -> UserError {
+fn user_error(flaw: Slip, language: Language) -> UserError {
     let (code, ja, en) = sentence(flaw.wrong);
     let mut path = vec!["input".to_owned()];
     path.extend(flaw.path);
@@ -386,7 +401,7 @@ fn sentence(wrong: Wrong) -> (UserErrorCode, String, String) {
             return (
                 Code::StaleVersion,
                 format!(
-                    "他の利用者が先に更新しました（現在の版: {current}）。読み直してください。"
+                    "他の利用者が先に更新しました（現在の版：{current}）。読み直してください。"
                 ),
                 format!("Somebody changed it since you read it: its version is {current} now."),
             );
@@ -394,7 +409,7 @@ fn sentence(wrong: Wrong) -> (UserErrorCode, String, String) {
         Wrong::BadText { most } => {
             return (
                 Code::InvalidText,
-                format!("制御文字を除く{most}文字以内で入力してください。"),
+                format!("{most}文字以内とし、制御文字を含めないでください。"),
                 format!("At most {most} characters, and none of them a control character."),
             );
         }
@@ -420,6 +435,11 @@ fn sentence(wrong: Wrong) -> (UserErrorCode, String, String) {
             "入力してください。",
             "Something is needed here.",
         ),
+        Wrong::NoWay => (
+            Code::Missing,
+            "電話番号、メールアドレス、URLのいずれかを入力してください。",
+            "A telephone number, a mail address or a page is needed.",
+        ),
         Wrong::Repeated => (
             Code::DuplicateRow,
             "同じものが重複しています。",
@@ -432,8 +452,8 @@ fn sentence(wrong: Wrong) -> (UserErrorCode, String, String) {
         ),
         Wrong::BadUrl => (
             Code::InvalidText,
-            "https:// または http:// で始まるURLを入力してください。",
-            "This is not the address of a page: it begins with https:// or http://.",
+            "https:// または http:// で始まる500文字以内のURLを入力してください。",
+            "This is not the address of a page: it begins with https:// or http:// and has at most 500 characters.",
         ),
     };
     (code, ja.to_owned(), en.to_owned())

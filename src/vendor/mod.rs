@@ -104,7 +104,7 @@ pub struct ProfilePatch {
 
 /// What is wrong with an update, and where in the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flaw {
+pub struct Slip {
     /// Names and positions below the input, outermost first.
     pub path: Vec<String>,
     /// What is wrong there.
@@ -125,6 +125,8 @@ pub enum Wrong {
     },
     /// Nothing is given where something is needed.
     Missing,
+    /// A contact point without a way to get in touch.
+    NoWay,
     /// Longer than this many characters, or with characters that can't be stored.
     BadText {
         /// How many may be.
@@ -145,8 +147,8 @@ pub enum Wrong {
 
 impl Wrong {
     /// Says where it is wrong.
-    pub fn at<const N: usize>(self, path: [&str; N]) -> Flaw {
-        Flaw {
+    pub fn at<const N: usize>(self, path: [&str; N]) -> Slip {
+        Slip {
             path: path.map(str::to_owned).to_vec(),
             wrong: self,
         }

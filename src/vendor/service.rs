@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContactPoint, Flaw, Profile, ProfilePatch, Wrong,
+    ContactPoint, Profile, ProfilePatch, Slip, Wrong,
     entity::{self, lock},
 };
 use crate::{
-    auth::{Actor, Identity, OrganisationKind, Permission, input::EmailAddress},
+    auth::{
+        Actor, Identity, OrganisationKind, Permission,
+        input::{EmailAddress, Flaw, checked_text, is_control},
+    },
     change::{self, WriteError, Writer},
     db::OrganisationId,
     facility::text::fold,
@@ -22,9 +25,9 @@ pub const MOST_TEXT: usize = 200;
 /// Longest address of a page, in characters.
 pub const MOST_URL: usize = 500;
 /// Most systems of one organisation.
-pub const MOST_SYSTEMS: usize = 100;
+pub const MOST_SYSTEMS: usize = 50;
 /// Most contact points of one organisation.
-pub const MOST_CONTACTS: usize = 20;
+pub const MOST_CONTACTS: usize = 10;
 
 /// What became of an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub struct Outcome {
     /// Whose profile it is; none if there is no such organisation.
     pub vendor: Option<OrganisationId>,
     /// Why it was refused; empty if it wasn't.
-    pub flaws: Vec<Flaw>,
+    pub flaws: Vec<Slip>,
 }
 
 /// Tells something else in the name of an organisation. What is told already writes nothing.
@@ -67,8 +70,8 @@ pub async fn update(
         return writer.refuse(transaction, outcome).await;
     }
     if now != before {
-        change::record(&transaction, writer, in_name_of, "vendorUpdate").await?;
-        entity::write(&transaction, vendor, &before, &now, version + 1).await?;
+        let change = change::record(&transaction, writer, in_name_of, "vendorUpdate").await?;
+        entity::write(&transaction, vendor, &before, &now, version + 1, change).await?;
     }
     writer.finish(transaction, outcome).await
 }
@@ -92,16 +95,16 @@ fn keeper(actor: &Actor, vendor: OrganisationId) -> Option<Option<OrganisationId
 }
 
 /// The profile with what is given; says what is wrong with it.
-fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Flaw>) -> Profile {
+fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Slip>) -> Profile {
     let mut now = before.clone();
     if let Some(accepts_work) = patch.accepts_work {
         now.accepts_work = Some(accepts_work);
     }
     if let Some(introduction) = &patch.introduction {
-        now.introduction = introduction.trim().to_owned();
-        let has_control = |c: char| c.is_control() && c != '\n';
+        now.introduction = introduction.trim().replace("\r\n", "\n");
+        let is_bad = |c: char| is_control(c) && c != '\n';
         if now.introduction.chars().count() > MOST_INTRODUCTION
-            || now.introduction.chars().any(has_control)
+            || now.introduction.chars().any(is_bad)
         {
             let wrong = Wrong::BadText {
                 most: MOST_INTRODUCTION,
@@ -125,7 +128,7 @@ fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Flaw>) -> Pro
     now
 }
 
-fn check_systems(systems: &[String], flaws: &mut Vec<Flaw>) {
+fn check_systems(systems: &[String], flaws: &mut Vec<Slip>) {
     if systems.len() > MOST_SYSTEMS {
         flaws.push(Wrong::TooMany { most: MOST_SYSTEMS }.at(["systems"]));
         return;
@@ -148,15 +151,20 @@ fn tidied(contact: &ContactPoint) -> ContactPoint {
         let text = text.as_deref().map(str::trim);
         text.filter(|text| !text.is_empty()).map(str::to_owned)
     };
+    // An address that is none stays as it was typed, and is refused.
+    let folded = |email: String| match EmailAddress::parse(&email) {
+        Ok(address) => address.as_str().to_owned(),
+        Err(_) => email,
+    };
     ContactPoint {
         label: contact.label.trim().to_owned(),
         phone: tidy(&contact.phone),
-        email: tidy(&contact.email),
+        email: tidy(&contact.email).map(folded),
         url: tidy(&contact.url),
     }
 }
 
-fn check_contacts(contacts: &[ContactPoint], flaws: &mut Vec<Flaw>) {
+fn check_contacts(contacts: &[ContactPoint], flaws: &mut Vec<Slip>) {
     if contacts.len() > MOST_CONTACTS {
         let wrong = Wrong::TooMany {
             most: MOST_CONTACTS,
@@ -182,17 +190,17 @@ fn check_contacts(contacts: &[ContactPoint], flaws: &mut Vec<Flaw>) {
             flaws.push(Wrong::BadUrl.at(at("url")));
         }
         if contact.phone.is_none() && contact.email.is_none() && contact.url.is_none() {
-            flaws.push(Wrong::Missing.at(["contacts", position.as_str()]));
+            flaws.push(Wrong::NoWay.at(["contacts", position.as_str()]));
         }
     }
 }
 
 fn text_flaw(text: &str, most: usize) -> Option<Wrong> {
-    if text.is_empty() {
-        return Some(Wrong::Missing);
+    match checked_text(text, most) {
+        Ok(_) => None,
+        Err(Flaw::Missing) => Some(Wrong::Missing),
+        Err(_) => Some(Wrong::BadText { most }),
     }
-    let is_bad = text.chars().count() > most || text.chars().any(char::is_control);
-    is_bad.then_some(Wrong::BadText { most })
 }
 
 /// An address that a browser opens as a page, and not as a script.
@@ -201,6 +209,6 @@ fn is_page(url: &str) -> bool {
         .iter()
         .find_map(|scheme| url.strip_prefix(scheme));
     url.chars().count() <= MOST_URL
-        && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+        && !url.chars().any(|c| is_control(c) || c.is_whitespace())
         && host.is_some_and(|host| host.starts_with(char::is_alphanumeric))
 }

@@ -482,6 +482,16 @@ async fn handing_on_ends_with_the_vendor_and_the_next_one_begins_with_its_engage
     assert_eq!(scene.facility().await["supportContractor"], Value::Null);
     assert!(!sees().await, "whom the last vendor handed it on to");
 
+    // Recorded late: what was handed on since then ends, too.
+    scene
+        .engage("SUPPORT_CONTRACTOR", scene.contractor, "2021-08-01")
+        .await;
+    assert!(sees().await);
+    let third = scene.api.organisation(Kind::Vendor, "三番目").await;
+    scene.engage("VENDOR", third, "2021-07-01").await;
+    assert!(!sees().await, "handed on after the day of the change");
+    scene.engage("VENDOR", rival, "2021-09-01").await;
+
     let next = member(Kind::Vendor, rival, Role::Editor);
     let forbidden = json!([{ "code": "FORBIDDEN", "path": ["input", "facility"] }]);
     let ask = async |name: &str, mut input: Value| {
@@ -497,10 +507,10 @@ async fn handing_on_ends_with_the_vendor_and_the_next_one_begins_with_its_engage
     let helper = NodeId::new(NodeKind::Organisation, scene.contractor.0).encode();
     let link =
         |on: &str| json!({ "kind": "SUPPORT_CONTRACTOR", "organisationId": helper.0, "on": on });
-    assert_eq!(ask("facilityLink", link("2021-05-31")).await, forbidden);
-    let correction = json!({ "eventId": handed, "on": "2021-07-01" });
+    assert_eq!(ask("facilityLink", link("2021-08-31")).await, forbidden);
+    let correction = json!({ "eventId": handed, "on": "2021-09-01" });
     assert_eq!(ask("facilityCorrect", correction).await, forbidden);
-    assert_eq!(ask("facilityLink", link("2021-06-01")).await, json!([]));
+    assert_eq!(ask("facilityLink", link("2021-09-01")).await, json!([]));
     assert!(sees().await);
 }
 

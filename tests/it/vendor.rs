@@ -293,7 +293,7 @@ async fn a_vendor_keeps_its_own_entry_and_staff_keep_everyones(
     let by_staff = scene.update(&ministry(), scene.south, told.clone()).await;
     assert_eq!(by_staff["vendor"]["acceptsWork"], true);
 
-    // A chain is in no directory, and a facility's id names no vendor.
+    // A chain is in no directory, and an organisation's id names no vendor.
     for stranger in [
         id(scene.chain),
         NodeId::new(NodeKind::Organisation, scene.north.0)
@@ -421,8 +421,8 @@ async fn every_flaw_is_told_at_its_place_and_nothing_is_written(
         ]
     );
     assert_eq!(payload["vendor"]["version"], 0);
-    let many: Vec<String> = (0..101).map(|number| format!("system {number}")).collect();
-    let contacts = vec![json!({ "label": "窓口", "phone": "1" }); 21];
+    let many: Vec<String> = (0..51).map(|number| format!("system {number}")).collect();
+    let contacts = vec![json!({ "label": "窓口", "phone": "1" }); 11];
     let payload = scene
         .update(
             &north,

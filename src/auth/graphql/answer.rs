@@ -78,20 +78,19 @@ fn api_error(fault: Fault) -> ApiError {
     }
 }
 
-/// The row of a global id that must be a user's.
-pub(super) fn user_id(id: &ID) -> ApiResult<UserId> {
-    row_of(id, NodeKind::User).map(UserId)
+/// The user that an input names. An id of another type names nobody: the service says so by the input's path.
+pub(super) fn user_id(id: &ID) -> UserId {
+    UserId(row_of(id, NodeKind::User))
 }
 
-/// The row of a global id that must be an organisation's.
-pub(super) fn organisation_id(id: &ID) -> ApiResult<OrganisationId> {
-    row_of(id, NodeKind::Organisation).map(OrganisationId)
+/// The organisation that an input names, in the same way.
+pub(super) fn organisation_id(id: &ID) -> OrganisationId {
+    OrganisationId(row_of(id, NodeKind::Organisation))
 }
 
-/// The row of a global id that must be of this kind.
-pub(super) fn row_of(id: &ID, kind: NodeKind) -> ApiResult<i64> {
-    NodeId::row_of(id, kind)
-        .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is not a global id of the right type"))
+/// The row of a global id of this kind; no row has the number of another's.
+pub(super) fn row_of(id: &ID, kind: NodeKind) -> i64 {
+    NodeId::row_of(id, kind).unwrap_or(0)
 }
 
 /// What a person reads of a problem.

@@ -126,8 +126,8 @@ impl ClaimMutation {
         let facilities = input
             .facility_ids
             .iter()
-            .map(|id| row_of(id, NodeKind::Facility).map(FacilityId))
-            .collect::<ApiResult<_>>()?;
+            .map(|id| FacilityId(row_of(id, NodeKind::Facility)))
+            .collect();
         let export = FacilityClaimSecretsExport { facilities };
         let outcome = request.auth.export_claim_secrets(&writer, &export).await;
         let (letters, user_errors) = split(context, outcome)?;

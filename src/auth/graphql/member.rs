@@ -176,7 +176,7 @@ impl MemberMutation {
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "memberInvite", &options, &input)?;
         let invite = MemberInvite {
-            organisation: organisation_id(&input.organisation_id)?,
+            organisation: organisation_id(&input.organisation_id),
             email: input.email,
             role: input.role,
             language: input.language,
@@ -213,7 +213,7 @@ impl MemberMutation {
         let request = Request::of(context)?;
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "memberInvitationRevoke", &options, &input)?;
-        let invitation = row_of(&input.id, NodeKind::Invitation)?;
+        let invitation = row_of(&input.id, NodeKind::Invitation);
         let outcome = request.auth.revoke_invitation(&writer, invitation).await;
         let (written, user_errors) = split(context, outcome)?;
         let revoked = written.and_then(|written| written.fresh);
@@ -270,8 +270,8 @@ impl MemberMutation {
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "memberUpdate", &options, &input)?;
         let update = MemberUpdate {
-            organisation: organisation_id(&input.organisation_id)?,
-            user: user_id(&input.user_id)?,
+            organisation: organisation_id(&input.organisation_id),
+            user: user_id(&input.user_id),
             role: input.role,
         };
         let outcome = request.auth.change_member_role(&writer, &update).await;
@@ -289,8 +289,8 @@ impl MemberMutation {
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "memberRemove", &options, &input)?;
         let remove = MemberRemove {
-            organisation: organisation_id(&input.organisation_id)?,
-            user: user_id(&input.user_id)?,
+            organisation: organisation_id(&input.organisation_id),
+            user: user_id(&input.user_id),
         };
         let outcome = request.auth.remove_member(&writer, &remove).await;
         let (written, user_errors) = split(context, outcome)?;

@@ -41,7 +41,7 @@ impl AuthQuery {
         context: &Context<'_>,
         #[graphql(desc = "Global id of the organisation.")] id: ID,
     ) -> ApiResult<Option<Organisation>> {
-        organisation_by_id(context, organisation_id(&id)?).await
+        organisation_by_id(context, organisation_id(&id)).await
     }
 }
 

@@ -90,7 +90,7 @@ impl ServiceTokenMutation {
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "serviceTokenCreate", &options, &input)?;
         let create = ServiceTokenCreate {
-            organisation: organisation_id(&input.organisation_id)?,
+            organisation: organisation_id(&input.organisation_id),
             name: input.name,
             role: input.role,
             permissions: input.permissions,
@@ -122,7 +122,7 @@ impl ServiceTokenMutation {
         let request = Request::of(context)?;
         let options = options(&input.idempotency_key, input.dry_run);
         let writer = writer(context, "serviceTokenRevoke", &options, &input)?;
-        let token = row_of(&input.id, NodeKind::ServiceToken)?;
+        let token = row_of(&input.id, NodeKind::ServiceToken);
         let outcome = request.auth.revoke_service_token(&writer, token).await;
         let (written, user_errors) = split(context, outcome)?;
         let service_token = match written {

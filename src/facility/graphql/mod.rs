@@ -9,8 +9,8 @@ mod types;
 pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
 pub use query::{
-    FacilityConnection, FacilityQuery, FacilityReference, ListTotal, organisation_id, resolve,
-    within_bureaus,
+    FacilityConnection, FacilityQuery, FacilityReference, ListTotal, fold_search, organisation_id,
+    resolve, within_bureaus,
 };
 pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
 pub use types::{

@@ -284,7 +284,8 @@ impl FacilityMutation {
     }
 
     /// Sets a facility's vendor, chain or support contractor from a day on; figures of earlier days keep
-    /// the one it had then.
+    /// the one it had then. Another vendor ends what the last one handed on to a support contractor. A vendor hands on
+    /// from its own engagement on.
     async fn facility_link(
         &self,
         context: &Context<'_>,

@@ -354,7 +354,7 @@ pub fn within_bureaus(prefectures: Vec<Prefecture>, bureaus: &[Bureau]) -> Optio
 
 /// Folds what is searched for, if it is not too long for that: folding can make eighteen characters of one, and of two
 /// at the least one.
-fn fold_search(text: &str) -> ApiResult<String> {
+pub fn fold_search(text: &str) -> ApiResult<String> {
     let bad = || ApiError::bad_input("BAD_SEARCH", "search for 2 to 100 characters");
     if text.chars().nth(2 * MOST_SEARCHED).is_some() || has_control_characters(text) {
         return Err(bad());

@@ -561,13 +561,39 @@ async fn plan_link(
         return Ok(Err(Problem::UnknownOrganisation));
     }
     let value = organisation.map_or(0, |id| id.0);
-    let mut values = vec![(aspect, value)];
-    let last_vendor = subject.history.value_on(Aspect::Vendor, on).unwrap_or(0);
-    if aspect == Aspect::Vendor && last_vendor != 0 && last_vendor != value {
-        // Whom the last vendor handed it on to worked for that vendor.
-        values.push((Aspect::Contractor, 0));
+    Ok(
+        plan_values(subject, on, [(aspect, value)].into_iter()).map(|mut plan| {
+            if aspect == Aspect::Vendor {
+                plan.events.extend(end_of_handing_on(subject, value, on));
+            }
+            plan
+        }),
+    )
+}
+
+/// Whom the last vendor handed a facility on to worked for that vendor: another one's engagement ends it, and also what
+/// was handed on since then, where the change of vendor is recorded late.
+fn end_of_handing_on(subject: &Subject, vendor: i64, on: NaiveDate) -> Option<Event> {
+    let history = &subject.history;
+    let last_vendor = history.value_on(Aspect::Vendor, on).unwrap_or(0);
+    if last_vendor == 0 || last_vendor == vendor {
+        return None;
     }
-    Ok(plan_values(subject, on, values.into_iter()))
+    let in_force = history.in_force();
+    let next_vendor = in_force
+        .iter()
+        .filter(|event| event.aspect == Aspect::Vendor && event.effective_on > on)
+        .map(|event| event.effective_on)
+        .min();
+    let last_day = in_force
+        .iter()
+        .filter(|event| event.aspect == Aspect::Contractor && event.effective_on >= on)
+        .map(|event| event.effective_on)
+        .filter(|day| next_vendor.is_none_or(|next| *day < next))
+        .max()
+        .unwrap_or(on);
+    let handed_on = history.value_on(Aspect::Contractor, last_day).unwrap_or(0);
+    (handed_on != 0).then(|| Event::set(Aspect::Contractor, last_day, Some(0)))
 }
 
 fn plan_correction(

@@ -92,7 +92,8 @@ async fn a_login_shows_the_viewer_and_ends(
             "CONTACT_WRITE",
             "HAND_ON",
             "MILESTONE_WRITE",
-            "FIGURES_READ"
+            "FIGURES_READ",
+            "VENDOR_WRITE"
         ])
     );
 

@@ -247,7 +247,7 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             };
             let vendor = target.vendor(kept);
             mutation(
-                Aim::Nothing,
+                Aim::Organisation,
                 json!({ "vendorId": vendor, "acceptsWork": unique.is_multiple_of(2) }),
             )
         }

@@ -225,6 +225,14 @@ async fn directory(story: &mut Story) {
         "contacts": [{ "label": "導入窓口", "phone": "011-000-0000", "url": "https://vendor.example.jp/" }],
     } });
     story.tell(Some("vendor"), "UpdateVendor", told).await;
+    let organisation = story.organisation("helper").await.into();
+    let row = NodeId::row_of(&organisation, NodeKind::Organisation).unwrap();
+    let helper = NodeId::new(NodeKind::Vendor, row).encode().0;
+    let told = json!({ "input": {
+        "vendorId": helper, "introduction": "設置から試験運用まで。", "areas": ["OKINAWA"],
+        "systems": ["ORCA"], "contacts": [{ "label": "受付", "email": "desk@helper.example.jp" }],
+    } });
+    story.repeat("helper", "UpdateVendor", told).await;
     let wanted = json!({ "first": 10, "filter": { "areas": ["TOKYO"], "acceptsWork": true } });
     story.tell(Some("chain"), "Vendors", wanted).await;
     story
@@ -414,6 +422,8 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("SearchFacilities", json!({ "text": "歯科", "first": rows })),
         ("ChainStores", json!({ "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
+        ("Vendors", json!({ "first": rows })),
+        ("SupportContractors", json!({ "first": rows })),
         ("FacilitiesById", json!({ "ids": ids })),
         ("Series", series),
         ("Changes", json!({ "first": rows })),
