@@ -3,7 +3,10 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::register::{check_closing, check_contacts, check_opening};
+use super::{
+    link::{hands_on_its_own_work, plan_link},
+    register::{check_closing, check_contacts, check_opening},
+};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::{self, WriteError, Writer},
@@ -103,22 +106,6 @@ impl Amendment {
         })
     }
 
-    /// The days on which it hands a facility on, or no longer does.
-    fn handed_on(&self, history: &History) -> Vec<NaiveDate> {
-        match self {
-            Self::Link { on, .. } => vec![*on],
-            Self::Correct { event, on, .. } => {
-                let wrong = history.find(*event).map(|wrong| wrong.effective_on);
-                wrong.into_iter().chain(*on).collect()
-            }
-            Self::Contacts(_)
-            | Self::Succeed { .. }
-            | Self::Close { .. }
-            | Self::Reopen
-            | Self::Reclassify { .. } => Vec::new(),
-        }
-    }
-
     /// The mutation that asks for it.
     pub fn operation(&self) -> &'static str {
         match self {
@@ -152,9 +139,9 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
 }
 
 /// A facility under amendment, its row locked.
-struct Subject {
-    state: LockedState,
-    history: History,
+pub(super) struct Subject {
+    pub(super) state: LockedState,
+    pub(super) history: History,
     before: Derived,
     today: NaiveDate,
 }
@@ -196,7 +183,7 @@ impl Subject {
     }
 
     /// The event in force of these aspects that took effect last.
-    fn last(&self, aspects: &[Aspect]) -> Option<&Event> {
+    pub(super) fn last(&self, aspects: &[Aspect]) -> Option<&Event> {
         self.history
             .in_force()
             .into_iter()
@@ -213,8 +200,8 @@ struct Checked {
 
 /// The events of an amendment, and what it writes beside them.
 #[derive(Default)]
-struct Plan {
-    events: Vec<Event>,
+pub(super) struct Plan {
+    pub(super) events: Vec<Event>,
     contacts: Option<Contacts>,
     code: Option<(InstitutionCode, NaiveDate)>,
 }
@@ -320,16 +307,6 @@ async fn check(
     }
 }
 
-/// A vendor hands on what it was engaged for, from its engagement on: what others did before that is not its own. Whose
-/// the facility is may hand it on at any time.
-fn hands_on_its_own_work(writer: &Writer<'_>, subject: &Subject, amendment: &Amendment) -> bool {
-    let owns = writer.actor.scope(Permission::LinkWrite);
-    let engaged = subject.last(&[Aspect::Vendor]);
-    let days = amendment.handed_on(&subject.history);
-    subject.state.within(&owns)
-        || engaged.is_some_and(|engaged| days.iter().all(|day| *day >= engaged.effective_on))
-}
-
 fn amended(subject: &Subject, plan: &Plan, after: Derived) -> Amended {
     let code = plan
         .code
@@ -375,7 +352,7 @@ async fn plan(
     }
 }
 
-fn check_day(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
+pub(super) fn check_day(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
     if on > subject.today {
         return Err(Problem::InFuture {
             today: subject.today,
@@ -414,7 +391,7 @@ fn plan_class(
     plan_values(subject, on, kind.into_iter().chain(public))
 }
 
-fn plan_values(
+pub(super) fn plan_values(
     subject: &Subject,
     on: NaiveDate,
     values: impl Iterator<Item = (Aspect, i64)>,
@@ -537,63 +514,6 @@ fn plan_reopening(subject: &Subject) -> Result<Plan, Problem> {
         events: vec![Event::voided(closing)],
         ..Plan::default()
     })
-}
-
-async fn plan_link(
-    transaction: &Transaction,
-    subject: &Subject,
-    kind: OrganisationKind,
-    organisation: Option<OrganisationId>,
-    on: NaiveDate,
-) -> Result<Result<Plan, Problem>, DbErr> {
-    let aspect = match kind {
-        OrganisationKind::Vendor => Aspect::Vendor,
-        OrganisationKind::Chain => Aspect::Chain,
-        OrganisationKind::SupportContractor => Aspect::Contractor,
-        _ => return Ok(Err(Problem::UnknownOrganisation)),
-    };
-    if let Err(problem) = check_day(subject, on) {
-        return Ok(Err(problem));
-    }
-    if let Some(organisation) = organisation
-        && !entity::organisation_is(transaction, organisation, kind).await?
-    {
-        return Ok(Err(Problem::UnknownOrganisation));
-    }
-    let value = organisation.map_or(0, |id| id.0);
-    Ok(
-        plan_values(subject, on, [(aspect, value)].into_iter()).map(|mut plan| {
-            if aspect == Aspect::Vendor {
-                plan.events.extend(end_of_handing_on(subject, value, on));
-            }
-            plan
-        }),
-    )
-}
-
-/// Whom the last vendor handed a facility on to worked for that vendor: another one's engagement ends it, and also what
-/// was handed on since then, where the change of vendor is recorded late.
-fn end_of_handing_on(subject: &Subject, vendor: i64, on: NaiveDate) -> Option<Event> {
-    let history = &subject.history;
-    let last_vendor = history.value_on(Aspect::Vendor, on).unwrap_or(0);
-    if last_vendor == 0 || last_vendor == vendor {
-        return None;
-    }
-    let in_force = history.in_force();
-    let next_vendor = in_force
-        .iter()
-        .filter(|event| event.aspect == Aspect::Vendor && event.effective_on > on)
-        .map(|event| event.effective_on)
-        .min();
-    let last_day = in_force
-        .iter()
-        .filter(|event| event.aspect == Aspect::Contractor && event.effective_on >= on)
-        .map(|event| event.effective_on)
-        .filter(|day| next_vendor.is_none_or(|next| *day < next))
-        .max()
-        .unwrap_or(on);
-    let handed_on = history.value_on(Aspect::Contractor, last_day).unwrap_or(0);
-    (handed_on != 0).then(|| Event::set(Aspect::Contractor, last_day, Some(0)))
 }
 
 fn plan_correction(

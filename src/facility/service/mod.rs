@@ -2,6 +2,7 @@
 //! figures depend on becomes an event in the facility's history.
 
 mod amend;
+mod link;
 mod reference;
 mod register;
 
