@@ -28,7 +28,7 @@ pub enum ApiError {
         message: String,
     },
     /// A write that was refused for what its request says beside the thing to be written, such as its
-    /// idempotency key or how it names a facility. Payloads tell it as user errors.
+    /// idempotency key. Payloads tell it as user errors.
     Refused(Vec<Problem>),
     /// Ours: logged where it is shown as INTERNAL.
     Internal(Arc<DbErr>),

@@ -59,11 +59,6 @@ pub const VENDOR_CONTACT: Table = Table {
 
 const COLUMNS: &str =
     "o.id, o.kind, o.name, o.name_kana, p.accepts_work, p.introduction, p.version";
-/// Every name and every kana in the directory.
-const NAMES: &str = "SELECT id, name FROM organisation WHERE kind IN (0, 1) \
-                     UNION ALL SELECT id, name_kana FROM organisation WHERE kind IN (0, 1)";
-/// Every system that anybody knows.
-const SYSTEMS: &str = "SELECT organisation_id, name FROM vendor_system";
 const DIRECTORY: &str = "organisation o LEFT JOIN vendor_profile p ON p.organisation_id = o.id";
 
 /// Whom a list holds; all conditions must hold.
@@ -196,11 +191,16 @@ pub async fn matching(
     search: Option<&str>,
     system: Option<&str>,
 ) -> Result<Option<Vec<i64>>, DbErr> {
+    let mut names = Query::new("SELECT o.id, o.name FROM organisation o WHERE ");
+    push_kinds(&mut names, &VendorKind::ALL);
+    names.push(" UNION ALL SELECT o.id, o.name_kana FROM organisation o WHERE ");
+    push_kinds(&mut names, &VendorKind::ALL);
+    let systems = Query::new("SELECT organisation_id, name FROM vendor_system");
     let mut found: Option<HashSet<i64>> = None;
-    for (asked, texts) in [(search, NAMES), (system, SYSTEMS)] {
+    for (asked, texts) in [(search, names), (system, systems)] {
         let Some(asked) = asked else { continue };
         let mut with_it = HashSet::new();
-        for row in Query::new(texts).all(database.read()).await? {
+        for row in texts.all(database.read()).await? {
             let mut row = Row::new(&row);
             let (id, text): (i64, String) = (row.take()?, row.take()?);
             if found.as_ref().is_none_or(|found| found.contains(&id)) && fold(&text).contains(asked)

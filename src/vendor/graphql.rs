@@ -283,10 +283,10 @@ async fn payload(context: &Context<'_>, written: ApiResult<Outcome>) -> ApiResul
     };
     let rows: Vec<i64> = outcome.vendor.iter().map(|id| id.0).collect();
     let vendor = vendors_by_id(context, &rows).await?.into_values().next();
-    let tell = |flaw| user_error(flaw, actor.language);
+    let tell = |slip| user_error(slip, actor.language);
     Ok(VendorPayload {
         vendor,
-        user_errors: outcome.flaws.into_iter().map(tell).collect(),
+        user_errors: outcome.slips.into_iter().map(tell).collect(),
     })
 }
 
@@ -379,10 +379,10 @@ fn read_cursor(parts: &[String]) -> ApiResult<Cursor> {
     })
 }
 
-fn user_error(flaw: Slip, language: Language) -> UserError {
-    let (code, ja, en) = sentence(flaw.wrong);
+fn user_error(slip: Slip, language: Language) -> UserError {
+    let (code, ja, en) = sentence(slip.wrong);
     let mut path = vec!["input".to_owned()];
-    path.extend(flaw.path);
+    path.extend(slip.path);
     UserError {
         code,
         path,

@@ -35,7 +35,7 @@ pub struct Outcome {
     /// Whose profile it is; none if there is no such organisation.
     pub vendor: Option<OrganisationId>,
     /// Why it was refused; empty if it wasn't.
-    pub flaws: Vec<Slip>,
+    pub slips: Vec<Slip>,
 }
 
 /// Tells something else in the name of an organisation. What is told already writes nothing.
@@ -49,24 +49,24 @@ pub async fn update(
     let Some((before, version)) = lock(writer.database, &transaction, vendor).await? else {
         let outcome = Outcome {
             vendor: None,
-            flaws: vec![Wrong::NotFound.at(["vendorId"])],
+            slips: vec![Wrong::NotFound.at(["vendorId"])],
         };
         return writer.refuse(transaction, outcome).await;
     };
     let mut outcome = Outcome {
         vendor: Some(vendor),
-        flaws: Vec::new(),
+        slips: Vec::new(),
     };
     let Some(in_name_of) = keeper(writer.actor, vendor) else {
-        outcome.flaws.push(Wrong::Forbidden.at(["vendorId"]));
+        outcome.slips.push(Wrong::Forbidden.at(["vendorId"]));
         return writer.refuse(transaction, outcome).await;
     };
     if expected_version.is_some_and(|expected| expected != version) {
         let stale = Wrong::StaleVersion { current: version };
-        outcome.flaws.push(stale.at(["expectedVersion"]));
+        outcome.slips.push(stale.at(["expectedVersion"]));
     }
-    let now = patched(&before, patch, &mut outcome.flaws);
-    if !outcome.flaws.is_empty() || writer.dry_run {
+    let now = patched(&before, patch, &mut outcome.slips);
+    if !outcome.slips.is_empty() || writer.dry_run {
         return writer.refuse(transaction, outcome).await;
     }
     if now != before {
@@ -95,7 +95,7 @@ fn keeper(actor: &Actor, vendor: OrganisationId) -> Option<Option<OrganisationId
 }
 
 /// The profile with what is given; says what is wrong with it.
-fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Slip>) -> Profile {
+fn patched(before: &Profile, patch: &ProfilePatch, slips: &mut Vec<Slip>) -> Profile {
     let mut now = before.clone();
     if let Some(accepts_work) = patch.accepts_work {
         now.accepts_work = Some(accepts_work);
@@ -109,7 +109,7 @@ fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Slip>) -> Pro
             let wrong = Wrong::BadText {
                 most: MOST_INTRODUCTION,
             };
-            flaws.push(wrong.at(["introduction"]));
+            slips.push(wrong.at(["introduction"]));
         }
     }
     if let Some(areas) = &patch.areas {
@@ -119,18 +119,18 @@ fn patched(before: &Profile, patch: &ProfilePatch, flaws: &mut Vec<Slip>) -> Pro
     }
     if let Some(systems) = &patch.systems {
         now.systems = systems.iter().map(|name| name.trim().to_owned()).collect();
-        check_systems(&now.systems, flaws);
+        check_systems(&now.systems, slips);
     }
     if let Some(contacts) = &patch.contacts {
         now.contacts = contacts.iter().map(tidied).collect();
-        check_contacts(&now.contacts, flaws);
+        check_contacts(&now.contacts, slips);
     }
     now
 }
 
-fn check_systems(systems: &[String], flaws: &mut Vec<Slip>) {
+fn check_systems(systems: &[String], slips: &mut Vec<Slip>) {
     if systems.len() > MOST_SYSTEMS {
-        flaws.push(Wrong::TooMany { most: MOST_SYSTEMS }.at(["systems"]));
+        slips.push(Wrong::TooMany { most: MOST_SYSTEMS }.at(["systems"]));
         return;
     }
     let mut seen = HashSet::new();
@@ -138,8 +138,8 @@ fn check_systems(systems: &[String], flaws: &mut Vec<Slip>) {
         let position = position.to_string();
         let at = ["systems", position.as_str()];
         match text_flaw(name, MOST_TEXT) {
-            Some(wrong) => flaws.push(wrong.at(at)),
-            None if !seen.insert(fold(name)) => flaws.push(Wrong::Repeated.at(at)),
+            Some(wrong) => slips.push(wrong.at(at)),
+            None if !seen.insert(fold(name)) => slips.push(Wrong::Repeated.at(at)),
             None => {}
         }
     }
@@ -164,33 +164,33 @@ fn tidied(contact: &ContactPoint) -> ContactPoint {
     }
 }
 
-fn check_contacts(contacts: &[ContactPoint], flaws: &mut Vec<Slip>) {
+fn check_contacts(contacts: &[ContactPoint], slips: &mut Vec<Slip>) {
     if contacts.len() > MOST_CONTACTS {
         let wrong = Wrong::TooMany {
             most: MOST_CONTACTS,
         };
-        flaws.push(wrong.at(["contacts"]));
+        slips.push(wrong.at(["contacts"]));
         return;
     }
     for (position, contact) in contacts.iter().enumerate() {
         let position = position.to_string();
         let at = |field| ["contacts", position.as_str(), field];
         if let Some(wrong) = text_flaw(&contact.label, MOST_TEXT) {
-            flaws.push(wrong.at(at("label")));
+            slips.push(wrong.at(at("label")));
         }
         let phone = contact.phone.as_deref();
         if let Some(wrong) = phone.and_then(|phone| text_flaw(phone, MOST_TEXT)) {
-            flaws.push(wrong.at(at("phone")));
+            slips.push(wrong.at(at("phone")));
         }
         let email = contact.email.as_deref();
         if email.is_some_and(|email| EmailAddress::parse(email).is_err()) {
-            flaws.push(Wrong::BadEmail.at(at("email")));
+            slips.push(Wrong::BadEmail.at(at("email")));
         }
         if contact.url.as_deref().is_some_and(|url| !is_page(url)) {
-            flaws.push(Wrong::BadUrl.at(at("url")));
+            slips.push(Wrong::BadUrl.at(at("url")));
         }
         if contact.phone.is_none() && contact.email.is_none() && contact.url.is_none() {
-            flaws.push(Wrong::NoWay.at(["contacts", position.as_str()]));
+            slips.push(Wrong::NoWay.at(["contacts", position.as_str()]));
         }
     }
 }

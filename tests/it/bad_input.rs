@@ -226,4 +226,21 @@ async fn a_key_is_good_for_one_request_to_the_registry(
         write(&api, "facilityUpdate", update("011-000-0000")).await,
         first
     );
+
+    // A slip in the code is an outcome as any other.
+    let slip = |phone: &str, key: &str| json!({ "facility": { "code": MISTYPED }, "phone": phone, "idempotencyKey": key });
+    let reused = json!(["input", "idempotencyKey"]);
+    let code = "IDEMPOTENCY_KEY_REUSED";
+    refused(
+        &api,
+        "facilityUpdate",
+        slip("1", "k1"),
+        code,
+        reused.clone(),
+    )
+    .await;
+    let told = write(&api, "facilityUpdate", slip("1", "k2")).await;
+    assert_eq!(told["userErrors"][0]["code"], "INVALID_INSTITUTION_CODE");
+    assert_eq!(write(&api, "facilityUpdate", slip("1", "k2")).await, told);
+    refused(&api, "facilityUpdate", slip("2", "k2"), code, reused).await;
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, WriteOptions,
+        ApiResult, Date, NodeId, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
     },
@@ -331,7 +331,7 @@ impl FacilityMutation {
         let request = (&input.facility, &input.reference);
         let written = async {
             let writer = writer(context, "facilityReferenceSet", &input.options, &request)?;
-            let facility = resolve_one(context, &input.facility).await?;
+            let facility = named_facility(context, &input.facility).await?;
             Ok(set_reference(&writer, facility, input.reference.as_deref()).await?)
         };
         end(context, written.await).await
@@ -344,17 +344,14 @@ async fn end(context: &Context<'_>, written: ApiResult<BulkOutcome>) -> ApiResul
     facility_payload(context, written).await
 }
 
-async fn resolve_one(
+async fn named_facility(
     context: &Context<'_>,
     facility: &FacilityReference,
-) -> ApiResult<Option<FacilityId>> {
+) -> ApiResult<Result<FacilityId, Problem>> {
     let database = &services(context)?.database;
     let actor = &caller(context)?.actor;
     let found = named_facilities(database, actor, std::slice::from_ref(facility)).await?;
-    match found.into_iter().next() {
-        Some(Err(slip @ Problem::BadFacilityCode(_))) => Err(ApiError::Refused(vec![slip])),
-        found => Ok(found.and_then(Result::ok)),
-    }
+    Ok(found.into_iter().next().unwrap_or(Err(Problem::NotFound)))
 }
 
 /// The facilities that a write names, each or why there is none: a slip of typing is told from a code that nobody has,
@@ -388,7 +385,7 @@ async fn run(
     let written = async {
         let writer = writer(context, request.2.operation(), &options, &request)?;
         let (facility, expected_version, amendment) = request;
-        let facility = resolve_one(context, &facility).await?;
+        let facility = named_facility(context, &facility).await?;
         Ok(amend(&writer, facility, expected_version, &amendment).await?)
     };
     end(context, written.await).await

@@ -151,10 +151,9 @@ impl Subject {
     async fn read(
         writer: &Writer<'_>,
         transaction: &Transaction,
-        facility: Option<FacilityId>,
+        facility: FacilityId,
     ) -> Result<Option<Self>, DbErr> {
-        let ids: Vec<FacilityId> = facility.into_iter().collect();
-        let locked = lock(writer.database, transaction, &ids).await?;
+        let locked = lock(writer.database, transaction, &[facility]).await?;
         let visible = writer.actor.scope(Permission::FacilityRead);
         let Some(state) = locked
             .into_values()
@@ -206,17 +205,26 @@ pub(super) struct Plan {
     code: Option<(InstitutionCode, NaiveDate)>,
 }
 
-/// Amends a facility, in one transaction.
+/// Amends a facility, in one transaction. One that the request did not name rightly is refused for that.
 pub async fn amend(
     writer: &Writer<'_>,
-    facility: Option<FacilityId>,
+    facility: Result<FacilityId, Problem>,
     expected_version: Option<i32>,
     amendment: &Amendment,
 ) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
-    let Some(subject) = Subject::read(writer, &transaction, facility).await? else {
-        let refused = outcome(None, None, vec![Problem::NotFound]);
-        return writer.refuse(transaction, refused).await;
+    let subject = match facility {
+        Ok(facility) => Subject::read(writer, &transaction, facility)
+            .await?
+            .ok_or(Problem::NotFound),
+        Err(unnamed) => Err(unnamed),
+    };
+    let subject = match subject {
+        Ok(subject) => subject,
+        Err(problem) => {
+            let refused = outcome(None, None, vec![problem]);
+            return writer.refuse(transaction, refused).await;
+        }
     };
     let facility = subject.state.facility;
     let checked = check(writer, &transaction, &subject, expected_version, amendment).await?;

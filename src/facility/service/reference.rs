@@ -16,15 +16,14 @@ use crate::{
 pub const MOST_REFERENCE: usize = 100;
 
 /// Sets the reference that an organisation of the actor's keeps for a facility, or removes it: the first whose reach
-/// holds the facility. The facility itself does not change,
-/// and neither does its version.
+/// holds the facility. The facility itself does not change, and neither does its version.
 pub async fn set_reference(
     writer: &Writer<'_>,
-    facility: Option<FacilityId>,
+    facility: Result<FacilityId, Problem>,
     reference: Option<&str>,
 ) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
-    let ids: Vec<FacilityId> = facility.into_iter().collect();
+    let ids: Vec<FacilityId> = facility.iter().copied().collect();
     let visible = writer.actor.scope(Permission::FacilityRead);
     let state = lock(writer.database, &transaction, &ids)
         .await?
@@ -40,7 +39,7 @@ pub async fn set_reference(
         |grant, state| state.within(&grant.reach()),
     );
     let problem = match (&state, organisation) {
-        (None, _) => Some(Problem::NotFound),
+        (None, _) => Some(facility.err().unwrap_or(Problem::NotFound)),
         (Some(_), None) => Some(Problem::Forbidden),
         (Some(state), Some(organisation)) => {
             let bad = |text: &str| {

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
@@ -300,15 +301,17 @@ async fn a_caller_who_cannot_be_checked_now_is_told_so_and_keeps_the_socket(
     socket.ask(VIEWER).await.unwrap();
 }
 
-/// Lets one caller in for each permit that a test gives.
+/// Lets one caller in for each permit that a test gives, and nobody any more once it is closed.
 struct Turnstile(Arc<Semaphore>);
 
 impl Gate for Turnstile {
     type Caller = ();
 
     async fn admit(&self, _: Credentials<'_>) -> Result<(), Refusal> {
-        self.0.acquire().await.unwrap().forget();
-        Ok(())
+        let permit = self.0.acquire().await;
+        permit
+            .map(|permit| permit.forget())
+            .map_err(|_| Refusal::unauthenticated("the token was revoked"))
     }
 
     fn allow(&self, (): &(), _: OperationType, _: &[String]) -> Result<(), Refusal> {
@@ -390,4 +393,27 @@ async fn a_mutation_that_is_still_being_admitted_is_answered_when_the_server_sto
     assert_eq!(socket.hear().await, Ok(answer));
     socket.hear_complete("m").await;
     assert_eq!(socket.hear().await, Err(1001));
+}
+
+#[actix_web::test]
+async fn a_mutation_under_way_is_answered_though_the_next_operation_is_shut_out() {
+    let mut queue = Queue::new(Settings::default()).await;
+    queue.permits.add_permits(1);
+    queue
+        .socket
+        .subscribe("m", "mutation { bumpWhenTold }")
+        .await;
+    let until = Instant::now() + PATIENCE;
+    while queue.counters.begun.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < until, "the mutation does not begin");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    queue.permits.close();
+    let refused = queue.socket.ask("{ hello }").await;
+    assert_eq!(refused, Err("UNAUTHENTICATED".to_owned()));
+    queue.counters.told.notify_one();
+    let answer = json!({ "type": "next", "id": "m", "payload": { "data": { "bumpWhenTold": 1 } } });
+    assert_eq!(queue.socket.hear().await, Ok(answer));
+    queue.socket.hear_complete("m").await;
+    assert_eq!(queue.socket.hear().await, Err(4403));
 }

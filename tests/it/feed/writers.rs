@@ -43,7 +43,7 @@ async fn write(scene: &Scene, facility: FacilityId, number: usize) {
         name: Some(format!("浜内科{number}")),
         ..ContactsPatch::default()
     });
-    let outcome = amend(&writer(scene, &actor), Some(facility), None, &amendment)
+    let outcome = amend(&writer(scene, &actor), Ok(facility), None, &amendment)
         .await
         .unwrap();
     assert!(outcome.change.is_some());
