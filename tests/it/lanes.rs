@@ -1,6 +1,11 @@
 //! Connections for statements that stand alone and for transactions, from one budget.
 
-use std::{future::Future, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::{join_all, poll_fn};
 use kaitsu::db::{Backend, ConnectionTrait, Database, DatabaseSettings, DbErr, Query, Row};
@@ -133,6 +138,19 @@ async fn note_twice(database: &Database, first: i64, second: i64) -> Result<(), 
     transaction.commit().await
 }
 
+/// Comes back when what was given up has been cleared away: its connection is the next that is used.
+async fn all_are_idle(database: &Database) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (open, idle) = database.connections();
+        if open == idle {
+            return;
+        }
+        assert!(Instant::now() < until, "{open} open, {idle} idle");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// One that is dropped before its end, wherever it waits, or that fails, leaves nothing, and what is written
 /// afterwards on any connection is kept.
 #[rstest]
@@ -142,13 +160,17 @@ async fn a_transaction_that_does_not_end_leaves_nothing_and_nobody_in_it(
 ) {
     let test = TestDatabase::new(backend).await;
     let database = process(&test).await;
+    let observer = process(&test).await;
     let create = "CREATE TABLE noted (number BIGINT NOT NULL PRIMARY KEY)";
     database.write().execute_unprepared(create).await.unwrap();
     for number in 0..60 {
         give_up_after(number % 12, note_twice(&database, 1_000, -1 - number)).await;
+        all_are_idle(&database).await;
         note(database.write(), number).await.unwrap();
+        assert!(noted(&observer).await.contains(&number));
         assert!(note_twice(&database, 2_000, number).await.is_err());
     }
+    observer.close().await.unwrap();
     let written = noted(&database).await;
     let given_up = |number: &&i64| **number == 1_000 || **number < 0;
     let (given_up, kept): (Vec<&i64>, Vec<&i64>) = written.iter().partition(given_up);
