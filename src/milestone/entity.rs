@@ -48,34 +48,44 @@ pub const LOADED_EVENT: Table = Table {
     ],
 };
 
-/// The read model.
+/// What is known of a facility beside its milestones.
+const FACILITY_COLUMNS: [(&str, Column); 13] = [
+    ("facility_id", Column::Big),
+    ("code", Column::Text),
+    ("version", Column::Int),
+    ("kind", Column::Code),
+    ("prefecture", Column::Code),
+    ("public_institution", Column::Bool),
+    ("opened_on", Column::Date),
+    ("closed_on", Column::Date),
+    ("vendor_id", Column::Big),
+    ("chain_id", Column::Big),
+    ("contractor_id", Column::Big),
+    ("stage", Column::Code),
+    ("last_milestone_on", Column::Date),
+];
+
+/// The read model: the facility, and since when each milestone is in effect.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant out of bounds does not compile"
+)]
 pub const FACILITY_STATE: Table = Table {
     name: "facility_state",
-    columns: &[
-        ("facility_id", Column::Big),
-        ("code", Column::Text),
-        ("version", Column::Int),
-        ("kind", Column::Code),
-        ("prefecture", Column::Code),
-        ("public_institution", Column::Bool),
-        ("opened_on", Column::Date),
-        ("closed_on", Column::Date),
-        ("vendor_id", Column::Big),
-        ("chain_id", Column::Big),
-        ("contractor_id", Column::Big),
-        ("stage", Column::Code),
-        ("last_milestone_on", Column::Date),
-        ("reader_applied_on", Column::Date),
-        ("vendor_ordered_on", Column::Date),
-        ("use_applied_on", Column::Date),
-        ("certificate_issued_on", Column::Date),
-        ("reader_delivered_on", Column::Date),
-        ("pc_procured_on", Column::Date),
-        ("router_procured_on", Column::Date),
-        ("installed_on", Column::Date),
-        ("ready_on", Column::Date),
-        ("live_on", Column::Date),
-    ],
+    columns: &{
+        const FIRST: usize = FACILITY_COLUMNS.len();
+        let mut columns = [("", Column::Date); FIRST + Milestone::ALL.len()];
+        columns
+            .split_at_mut(FIRST)
+            .0
+            .copy_from_slice(&FACILITY_COLUMNS);
+        let mut place = 0;
+        while place < Milestone::ALL.len() {
+            columns[FIRST + place].0 = Milestone::ALL[place].column();
+            place += 1;
+        }
+        columns
+    },
 };
 
 /// Planned dates in force.
@@ -184,14 +194,7 @@ pub async fn histories(
 }
 
 fn push_ids(query: &mut Query, database: &Database, facilities: &[FacilityId]) {
-    match facilities {
-        [one] => {
-            query.push(" = ").bind(one.0);
-        }
-        many => {
-            query.bind_ids(database.backend(), many.iter().map(|id| id.0));
-        }
-    }
+    query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
 }
 
 /// Reads id, aspect, action, effective_on, value and voids_id.
