@@ -33,7 +33,7 @@ use tokio::{
 };
 
 /// Threads beyond this many share lanes.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 /// A connection that nobody used for so long is asked whether it works before it is used again.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 /// A connection is replaced after so long, since a server process grows with what it has prepared.
@@ -125,7 +125,7 @@ impl Drop for Queued<'_> {
 }
 
 /// The place of this thread's lane.
-fn place() -> usize {
+pub(super) fn place() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static PLACE: Cell<Option<usize>> = const { Cell::new(None) };

@@ -59,13 +59,14 @@ impl Query {
 
     /// Appends "is one of these ids", as one parameter whatever their number.
     pub fn bind_ids(&mut self, backend: Backend, ids: impl IntoIterator<Item = i64>) -> &mut Self {
+        let ids: Vec<i64> = ids.into_iter().collect();
+        if let [one] = *ids {
+            return self.push(" = ").bind(one);
+        }
         match backend {
-            Backend::Postgres => {
-                let ids: Vec<i64> = ids.into_iter().collect();
-                self.push(" = ANY(").bind(ids).push(")")
-            }
+            Backend::Postgres => self.push(" = ANY(").bind(ids).push(")"),
             Backend::Sqlite => {
-                let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
                 self.push(" IN (SELECT value FROM json_each(")
                     .bind(format!("[{}]", ids.join(",")))
                     .push("))")

@@ -1,59 +1,64 @@
 //! What is read for every request: does the bearer of this token still stand, and where? One prepared
 //! statement each, by primary keys and one unique index.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::{bureau_of, kind_of, language_of, role_of};
 use crate::{
     auth::{Grant, Language, Permission, secret::SecretHash},
-    db::{Query, Row, SessionId, UserId},
+    db::{Database, Query, Row, SessionId, UserId},
 };
 
 /// The bearer of an access token, as it stands now.
 #[derive(Clone, Debug)]
 pub struct CallingUser {
+    /// Who it is.
+    pub user: UserId,
     /// The language the user chose.
     pub language: Language,
     /// The memberships.
     pub grants: Vec<Grant>,
 }
 
-const CALLING_USER: &str =
-    "SELECT u.language, m.organisation_id, m.role, o.kind, o.bureau, o.facility_id
-     FROM session s
-     JOIN user_account u ON u.id = s.user_id
-     LEFT JOIN membership m ON m.user_id = u.id
-     LEFT JOIN organisation o ON o.id = m.organisation_id
-     WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
-       AND u.disabled_at IS NULL
-     ORDER BY m.organisation_id";
-
-/// The user of a login, unless the login is over or the user disabled.
-pub async fn calling_user(
-    connection: &impl ConnectionTrait,
-    session: SessionId,
-    user: UserId,
+/// The users of logins, but of those that are over or whose user is disabled.
+pub async fn calling_users(
+    database: &Database,
+    sessions: &[SessionId],
     now: DateTime<Utc>,
-) -> Result<Option<CallingUser>, DbErr> {
-    let rows = Query::with(CALLING_USER, [session.into(), user.into(), now.into()])
-        .all(connection)
-        .await?;
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    let language = language_of(Row::new(first).take()?)?;
-    let grants = rows.iter().map(read_grant).filter_map(Result::transpose);
-    Ok(Some(CallingUser {
-        language,
-        grants: grants.collect::<Result<_, _>>()?,
-    }))
+) -> Result<HashMap<SessionId, CallingUser>, DbErr> {
+    let mut query = Query::new(
+        "SELECT s.id, s.user_id, u.language, m.organisation_id, m.role, o.kind, o.bureau, o.facility_id
+         FROM session s
+         JOIN user_account u ON u.id = s.user_id
+         LEFT JOIN membership m ON m.user_id = u.id
+         LEFT JOIN organisation o ON o.id = m.organisation_id
+         WHERE s.id",
+    );
+    query
+        .bind_ids(database.backend(), sessions.iter().map(|id| id.0))
+        .push(" AND s.revoked_at IS NULL AND u.disabled_at IS NULL AND s.expires_at > ")
+        .bind(now)
+        .push(" ORDER BY m.organisation_id");
+    let mut callers = HashMap::with_capacity(sessions.len());
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let session: SessionId = row.take()?;
+        let (user, language) = (row.take()?, language_of(row.take()?)?);
+        let caller = callers.entry(session).or_insert_with(|| CallingUser {
+            user,
+            language,
+            grants: Vec::new(),
+        });
+        caller.grants.extend(read_grant(&mut row)?);
+    }
+    Ok(callers)
 }
 
 /// A user without memberships has one row without an organisation.
-fn read_grant(row: &QueryResult) -> Result<Option<Grant>, DbErr> {
-    let mut row = Row::new(row);
-    row.skip(1);
+fn read_grant(row: &mut Row<'_>) -> Result<Option<Grant>, DbErr> {
     let Some(organisation) = row.take()? else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! From a bearer token to an [`Actor`]: the path of every request. A signature is verified once and
-//! remembered; the user, the login and the memberships are read each time, in one statement.
+//! remembered; the user, the login and the memberships are read each time, in one statement with those who
+//! come at the same moment.
 
 use std::{
     collections::HashMap,
@@ -104,9 +105,11 @@ impl AuthService {
         language: Option<Language>,
     ) -> Result<Authenticated, AuthFailure> {
         let token = self.tokens.verify(token).await?;
-        let now = self.clock.now();
-        let caller = callers::calling_user(self.db.read(), token.session, token.user, now)
+        let caller = self
+            .callers
+            .ask(token.session)
             .await?
+            .filter(|caller| caller.user == token.user)
             .ok_or(AuthFailure::Invalid)?;
         Ok(Authenticated {
             actor: Actor {

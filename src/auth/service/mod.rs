@@ -51,13 +51,14 @@ use write::{Audit, conclude, record_change, record_write};
 
 use super::{
     Actor, Identity, Language,
+    entity::callers::{CallingUser, calling_users},
     keys::KeyError,
     password::{HashingError, PasswordCost, Passwords},
     token::AccessTokens,
 };
 use crate::{
     app::{Clock, clock::JST},
-    db::{Database, SessionId, UserId},
+    db::{Database, Gather, SessionId, UserId},
 };
 
 /// What a deployment decides about its accounts.
@@ -120,6 +121,7 @@ pub struct AuthService {
     settings: AuthSettings,
     passwords: Passwords,
     tokens: AccessTokens,
+    callers: Gather<SessionId, CallingUser>,
     uses: authenticate::TokenUses,
 }
 
@@ -153,12 +155,18 @@ impl AuthService {
             clock.clone(),
         )
         .await?;
+        let (asked, now) = (db.clone(), clock.clone());
+        let callers = Gather::new(move |sessions: Vec<SessionId>| {
+            let (db, now) = (asked.clone(), now.now());
+            async move { calling_users(&db, &sessions, now).await }
+        });
         Ok(Self {
             db,
             clock,
             settings,
             passwords,
             tokens,
+            callers,
             uses: authenticate::TokenUses::default(),
         })
     }
