@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod background;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod gate;

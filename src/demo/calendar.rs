@@ -7,7 +7,7 @@
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 
-use crate::facility::FacilityKind;
+use crate::{app::calendar::is_business_day, facility::FacilityKind};
 
 use super::rng::Rng;
 use super::scale::Scale;
@@ -184,10 +184,7 @@ pub(super) struct Calendar {
 impl Calendar {
     /// The calendar of the nation; a smaller scale follows the same one.
     pub(super) fn new() -> Self {
-        let holidays = holidays();
-        let workdays: Vec<bool> = Day::all()
-            .map(|day| is_workday(day.date(), &holidays))
-            .collect();
+        let workdays: Vec<bool> = Day::all().map(|day| is_business_day(day.date())).collect();
         let sums = Flow::ALL.map(|flow| running_sums(&weights(flow, &workdays)));
         Self { workdays, sums }
     }
@@ -214,19 +211,6 @@ impl Calendar {
         }
         day.min(limit)
     }
-}
-
-fn holidays() -> Vec<NaiveDate> {
-    let file = include_str!("../../assets/figures/holidays.csv");
-    file.lines()
-        .filter_map(|line| line.split(',').next()?.parse().ok())
-        .collect()
-}
-
-fn is_workday(date: NaiveDate, holidays: &[NaiveDate]) -> bool {
-    let weekend = matches!(date.weekday(), Weekday::Sat | Weekday::Sun);
-    let turn_of_year = matches!((date.month(), date.day()), (12, 29..=31) | (1, 1..=3));
-    !weekend && !turn_of_year && !holidays.contains(&date)
 }
 
 fn running_sums(weights: &[u64]) -> Vec<u64> {
