@@ -99,6 +99,16 @@ const TABLES: [Written; 4] = [
     ),
 ];
 
+/// Ends what the log owes the files, so that either side writes each page that it changes to the log as a whole: the
+/// one that comes second would otherwise find that done for the same rows.
+///
+/// # Errors
+/// The database fails.
+pub async fn checkpoint(pool: &PgPool) -> Result<(), Failure> {
+    sqlx::query("CHECKPOINT").execute(pool).await?;
+    Ok(())
+}
+
 /// Writes the rows of the last change again under a new one, and answers how long that took.
 ///
 /// # Errors

@@ -231,12 +231,14 @@ impl Bench {
         for _ in 0..self.options.rounds + 2 {
             let facilities: Vec<i64> = stage.facilities.by_ref().take(BULK).collect();
             let body = bulk_body(&facilities);
+            bulk::checkpoint(&stage.pool).await?;
             let started = Instant::now();
             let data = http::ask(stage.ours.address, &asker.token, &body)?;
             ours.push(started.elapsed().as_secs_f64());
             if data.pointer("/milestoneBulkRecord/writtenCount") != Some(&json!(facilities.len())) {
                 return Err(format!("not all rows were written: {:.500}", data.to_string()).into());
             }
+            bulk::checkpoint(&stage.pool).await?;
             floor.push(bulk::rewrite(&stage.pool).await?.as_secs_f64());
         }
         let (ours, floor) = (measure::middle(ours), measure::middle(floor));
