@@ -9,6 +9,7 @@
 //! - [`auth`]: who is asking: users, sessions, tokens → actor, permission, scope
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
 //! - [`milestone`]: the pipeline: the history of each facility, its rules, and its current state
+//! - [`installation`]: the work orders by which facilities are set up
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
 //! - [`change`]: one row for each write, its number, the change feed, idempotency
@@ -32,6 +33,7 @@ pub mod demo;
 pub mod facility;
 pub mod figures;
 pub mod http;
+pub mod installation;
 pub mod jobs;
 pub mod mail;
 pub mod milestone;

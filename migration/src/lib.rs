@@ -6,6 +6,8 @@ mod m20261122_000001_registry;
 mod m20261122_000002_figures;
 mod m20261122_000003_accounts;
 mod m20261126_000004_vendors;
+mod m20261126_000005_blockers;
+mod m20261126_000006_installations;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -23,6 +25,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_figures::Migration),
             Box::new(m20261122_000003_accounts::Migration),
             Box::new(m20261126_000004_vendors::Migration),
+            Box::new(m20261126_000005_blockers::Migration),
+            Box::new(m20261126_000006_installations::Migration),
         ]
     }
 }

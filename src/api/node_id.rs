@@ -30,11 +30,13 @@ pub enum NodeKind {
     Invitation,
     /// A vendor or support contractor in the directory.
     Vendor,
+    /// A work order.
+    Installation,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -42,6 +44,7 @@ impl NodeKind {
         Self::ServiceToken,
         Self::Invitation,
         Self::Vendor,
+        Self::Installation,
     ];
 
     fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl NodeKind {
             Self::ServiceToken => "ServiceToken",
             Self::Invitation => "Invitation",
             Self::Vendor => "Vendor",
+            Self::Installation => "Installation",
         }
     }
 }

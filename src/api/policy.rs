@@ -58,6 +58,9 @@ root_fields! {
     FacilityByReference "facilityByReference" Query,
     Facilities "facilities" Query,
     Vendors "vendors" Query,
+    Installations "installations" Query,
+    InstallationByReference "installationByReference" Query,
+    InstallationChecklists "installationChecklists" Query,
     SupportContractors "supportContractors" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
@@ -96,6 +99,20 @@ root_fields! {
     MilestoneWithdraw "milestoneWithdraw" Mutation,
     MilestoneCorrect "milestoneCorrect" Mutation,
     MilestoneBulkRecord "milestoneBulkRecord" Mutation,
+    InstallationOpen "installationOpen" Mutation,
+    InstallationPlan "installationPlan" Mutation,
+    InstallationStart "installationStart" Mutation,
+    InstallationCheck "installationCheck" Mutation,
+    InstallationFinish "installationFinish" Mutation,
+    InstallationCancel "installationCancel" Mutation,
+    InstallationReopen "installationReopen" Mutation,
+    InstallationReferenceSet "installationReferenceSet" Mutation,
+    InstallationBulkRecord "installationBulkRecord" Mutation,
+    InstallationChecklistPublish "installationChecklistPublish" Mutation,
+    BlockerOpen "blockerOpen" Mutation,
+    BlockerResolve "blockerResolve" Mutation,
+    BlockerCorrect "blockerCorrect" Mutation,
+    BlockerBulkRecord "blockerBulkRecord" Mutation,
 }
 
 impl RootField {
@@ -114,6 +131,7 @@ impl RootField {
             | Self::Nodes
             | Self::Organisation
             | Self::Vendors
+            | Self::InstallationChecklists
             | Self::PasswordChange
             | Self::UserUpdate
             // Everyone may leave.
@@ -131,6 +149,8 @@ impl RootField {
             Self::FacilityByCode
             | Self::FacilityByReference
             | Self::Facilities
+            | Self::Installations
+            | Self::InstallationByReference
             | Self::Changes
             | Self::ChangeHead
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
@@ -149,6 +169,20 @@ impl RootField {
             | Self::MilestoneWithdraw
             | Self::MilestoneCorrect
             | Self::MilestoneBulkRecord => Policy::Needs(Permission::MilestoneWrite),
+            Self::InstallationOpen
+            | Self::InstallationPlan
+            | Self::InstallationStart
+            | Self::InstallationCheck
+            | Self::InstallationFinish
+            | Self::InstallationCancel
+            | Self::InstallationReopen
+            | Self::InstallationReferenceSet
+            | Self::InstallationBulkRecord
+            | Self::InstallationChecklistPublish => Policy::Needs(Permission::InstallationWrite),
+            Self::BlockerOpen
+            | Self::BlockerResolve
+            | Self::BlockerCorrect
+            | Self::BlockerBulkRecord => Policy::Needs(Permission::BlockerWrite),
         }
     }
 

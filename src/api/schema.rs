@@ -28,7 +28,11 @@ use crate::{
         Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facilities_by_id,
     },
     figures::graphql::FiguresQuery,
-    milestone::graphql::MilestoneMutation,
+    installation::graphql::{
+        Installation, InstallationConnection, InstallationMutation, InstallationQuery,
+        installations_by_id,
+    },
+    milestone::graphql::{BlockerMutation, MilestoneMutation},
     vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
 };
 
@@ -48,6 +52,8 @@ pub enum Node {
     Invitation(Invitation),
     /// A vendor or support contractor in the directory.
     Vendor(Box<Vendor>),
+    /// A work order.
+    Installation(Box<Installation>),
 }
 
 /// Queries that serve every type.
@@ -123,8 +129,7 @@ async fn find_of(
             let actor = &caller(context)?.actor;
             let ids: Vec<FacilityId> = rows.iter().copied().map(FacilityId).collect();
             let selected = Selected::of(&context.look_ahead());
-            let database = &services(context)?.database;
-            let found = facilities_by_id(database, actor, &ids, selected).await?;
+            let found = facilities_by_id(services(context)?, actor, &ids, selected).await?;
             named(
                 found.into_iter().map(|(id, one)| (id.0, Box::new(one))),
                 Node::Facility,
@@ -147,6 +152,13 @@ async fn find_of(
                 .map(|(id, vendor)| (id, Box::new(vendor))),
             Node::Vendor,
         ),
+        NodeKind::Installation => named(
+            installations_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, order)| (id, Box::new(order))),
+            Node::Installation,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -166,6 +178,7 @@ pub struct Query(
     AuthQuery,
     FacilityQuery,
     VendorQuery,
+    InstallationQuery,
     FiguresQuery,
     ChangeQuery,
 );
@@ -177,6 +190,8 @@ pub struct Mutation(
     FacilityMutation,
     VendorMutation,
     MilestoneMutation,
+    BlockerMutation,
+    InstallationMutation,
 );
 
 /// All subscriptions.
@@ -195,6 +210,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
     .override_output_type_description::<VendorConnection>("A page of the directory.")
+    .override_output_type_description::<InstallationConnection>("A page of work orders.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
     .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")
     .override_output_type_description::<Connection<String, ServiceToken>>(

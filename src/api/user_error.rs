@@ -31,6 +31,16 @@ pub enum UserErrorCode {
     AlreadyReached,
     /// The milestone is not in effect on that day.
     NotReached,
+    /// It holds the facility up already.
+    AlreadyBlocked,
+    /// It does not hold the facility up on that day.
+    NotBlocked,
+    /// The facility has no open work order.
+    NotOpen,
+    /// The facility has an open work order already.
+    AlreadyOpen,
+    /// Some of what must be done is not ticked off.
+    ChecksMissing,
     /// Before the facility opened.
     BeforeOpening,
     /// On or after the day on which the facility closed.
@@ -114,6 +124,8 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::NeededByLater { .. } => Code::NeededByLaterMilestone,
         Problem::AlreadyReached { .. } => Code::AlreadyReached,
         Problem::NotReached { .. } => Code::NotReached,
+        Problem::AlreadyBlocked { .. } => Code::AlreadyBlocked,
+        Problem::NotBlocked { .. } => Code::NotBlocked,
         Problem::BeforeOpening { .. } => Code::BeforeOpening,
         Problem::AfterClosing { .. } => Code::AfterClosing,
         Problem::NothingToDo => Code::NothingToDo,
@@ -127,6 +139,7 @@ fn code_of(problem: &Problem) -> UserErrorCode {
             Code::InvalidText
         }
         Problem::MissingMilestone
+        | Problem::MissingBlocker
         | Problem::MissingDate
         | Problem::MissingEvent
         | Problem::Incomplete => Code::Missing,

@@ -121,6 +121,10 @@ pub enum Permission {
     HandOn,
     /// Record, plan, withdraw and correct milestones.
     MilestoneWrite,
+    /// Tell what holds a facility up, and when it no longer does.
+    BlockerWrite,
+    /// Open, plan, tick off and end work orders.
+    InstallationWrite,
     /// Read figures, within the scope.
     FiguresRead,
     /// Invite, change and remove members, make service tokens.
@@ -137,13 +141,15 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
         Self::LinkWrite,
         Self::HandOn,
         Self::MilestoneWrite,
+        Self::BlockerWrite,
+        Self::InstallationWrite,
         Self::FiguresRead,
         Self::MembersManage,
         Self::AccountsHelp,
@@ -161,6 +167,8 @@ impl Permission {
             Self::LinkWrite => "LINK_WRITE",
             Self::HandOn => "HAND_ON",
             Self::MilestoneWrite => "MILESTONE_WRITE",
+            Self::BlockerWrite => "BLOCKER_WRITE",
+            Self::InstallationWrite => "INSTALLATION_WRITE",
             Self::FiguresRead => "FIGURES_READ",
             Self::MembersManage => "MEMBERS_MANAGE",
             Self::AccountsHelp => "ACCOUNTS_HELP",
@@ -181,6 +189,8 @@ impl Permission {
             | Self::LinkWrite
             | Self::HandOn
             | Self::MilestoneWrite
+            | Self::BlockerWrite
+            | Self::InstallationWrite
             | Self::FiguresRead
             | Self::DirectoryRead
             | Self::VendorWrite => false,
@@ -425,13 +435,19 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::LinkWrite
             | May::HandOn
             | May::MilestoneWrite
+            | May::BlockerWrite
+            | May::InstallationWrite
             | May::AccountsHelp
             | May::VendorWrite => Some(Role::Editor),
             May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
         },
         Kind::Vendor | Kind::SupportContractor => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
-            May::ContactWrite | May::MilestoneWrite | May::VendorWrite => Some(Role::Editor),
+            May::ContactWrite
+            | May::MilestoneWrite
+            | May::BlockerWrite
+            | May::InstallationWrite
+            | May::VendorWrite => Some(Role::Editor),
             // The work is the vendor's: whom it was handed on to hands it on to nobody.
             May::HandOn if kind == Kind::Vendor => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
@@ -439,15 +455,18 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
         },
         Kind::Chain | Kind::Facility => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
-            May::ContactWrite | May::LinkWrite | May::HandOn | May::MilestoneWrite => {
-                Some(Role::Editor)
-            }
+            May::ContactWrite
+            | May::LinkWrite
+            | May::HandOn
+            | May::MilestoneWrite
+            | May::BlockerWrite
+            | May::InstallationWrite => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },
         Kind::RegionalBureau => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
-            May::ContactWrite => Some(Role::Editor),
+            May::ContactWrite | May::BlockerWrite => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

@@ -326,15 +326,25 @@ async fn codes(
     Ok(found.into_iter().map(|row| (row.id, row.code)).collect())
 }
 
-/// An event in the words of the API: what happened, the milestone if it is about one, from which day.
+/// An event in the words of the API: what happened, the milestone or blocker if it is about one, from which day.
 fn told(row: &TimelineRow) -> String {
     let event = &row.event;
     let withdrawn = event.action == Action::Withdrawn;
-    let (what, milestone) = match event.aspect {
-        Aspect::Milestone(milestone) if withdrawn => ("MILESTONE_WITHDRAWN", Some(milestone)),
-        Aspect::Milestone(milestone) => ("MILESTONE_REACHED", Some(milestone)),
-        Aspect::Plan(milestone) if withdrawn => ("MILESTONE_PLAN_DROPPED", Some(milestone)),
-        Aspect::Plan(milestone) => ("MILESTONE_PLANNED", Some(milestone)),
+    let (what, of) = match event.aspect {
+        Aspect::Milestone(milestone) if withdrawn => {
+            ("MILESTONE_WITHDRAWN", Some(word(&milestone)))
+        }
+        Aspect::Milestone(milestone) => ("MILESTONE_REACHED", Some(word(&milestone))),
+        Aspect::Plan(milestone) if withdrawn => ("MILESTONE_PLAN_DROPPED", Some(word(&milestone))),
+        Aspect::Plan(milestone) => ("MILESTONE_PLANNED", Some(word(&milestone))),
+        Aspect::Blocker(blocker) => {
+            let what = if withdrawn {
+                "BLOCKER_RESOLVED"
+            } else {
+                "BLOCKER_OPENED"
+            };
+            (what, Some(word(&blocker)))
+        }
         Aspect::Opened => ("OPENED", None),
         Aspect::Closed => ("CLOSED", None),
         Aspect::Kind => ("KIND_SET", None),
@@ -343,17 +353,18 @@ fn told(row: &TimelineRow) -> String {
         Aspect::Vendor => ("VENDOR_SET", None),
         Aspect::Chain => ("CHAIN_SET", None),
         Aspect::Contractor => ("CONTRACTOR_SET", None),
+        Aspect::Installation => ("INSTALLATION_CHANGED", None),
         Aspect::Contacts => ("CONTACTS_UPDATED", None),
         Aspect::Code => ("CODE_SUCCEEDED", None),
     };
-    let milestone = milestone.map(|milestone| format!(" {}", word(&milestone)));
+    let of = of.map(|of| format!(" {of}"));
     let voided = if row.voided_by.is_some() {
         " (voided)"
     } else {
         ""
     };
     let on = event.effective_on;
-    format!("{what}{} {on}{voided}", milestone.unwrap_or_default())
+    format!("{what}{} {on}{voided}", of.unwrap_or_default())
 }
 
 /// A word of our vocabulary as files spell it: READER_APPLIED.

@@ -236,6 +236,81 @@ pub const ALL_TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "facility_blocker",
+            columns: &[
+                ("facility_id", Column::Big),
+                ("blocker", Column::Code),
+                ("since", Column::Date),
+            ],
+        },
+        key: &["facility_id", "blocker"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "installation",
+            columns: &[
+                ("id", Column::Big),
+                ("facility_id", Column::Big),
+                ("status", Column::Code),
+                ("visit_window", Column::Code),
+                ("started_on", Column::Date),
+                ("ended_on", Column::Date),
+                ("minutes", Column::Int),
+                ("crew", Column::Int),
+                ("remark", Column::Text),
+                ("checklist_kind", Column::Code),
+                ("checklist_version", Column::Int),
+                ("vendor_id", Column::Big),
+                ("contractor_id", Column::Big),
+                ("version", Column::Int),
+                ("opened_by", Column::Big),
+                ("ended_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "installation_check",
+            columns: &[
+                ("installation_id", Column::Big),
+                ("item", Column::Text),
+                ("done_on", Column::Date),
+                ("change_id", Column::Big),
+            ],
+        },
+        key: &["installation_id", "item"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "installation_reference",
+            columns: &[
+                ("organisation_id", Column::Big),
+                ("installation_id", Column::Big),
+                ("reference", Column::Text),
+            ],
+        },
+        key: &["organisation_id", "installation_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "checklist",
+            columns: &[
+                ("kind", Column::Code),
+                ("version", Column::Int),
+                ("items", Column::Text),
+                ("change_id", Column::Big),
+            ],
+        },
+        key: &["kind", "version"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "deployment",
             columns: &[("key", Column::Text), ("value", Column::Text)],
         },

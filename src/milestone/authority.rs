@@ -1,6 +1,6 @@
-//! Who may record which milestone: the one table behind `docs/milestones.md`.
+//! Who may record what: the one table behind `docs/milestones.md`.
 
-use super::Milestone;
+use super::{Milestone, PerMilestone};
 use crate::auth::{Actor, Grant, OrganisationKind, Permission, Scope};
 
 /// May an organisation of this kind record, plan, withdraw and correct this milestone?
@@ -22,9 +22,64 @@ pub fn may_record(kind: OrganisationKind, milestone: Milestone) -> bool {
     }
 }
 
-/// The facilities for which the actor may record this milestone.
-pub fn recording_scope(actor: &Actor, milestone: Milestone) -> Scope {
-    actor.scope_of(Permission::MilestoneWrite, |grant: &Grant| {
-        may_record(grant.kind, milestone)
-    })
+/// What is recorded of a facility, as far as it matters for who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// A milestone, reached or planned.
+    Milestone(Milestone),
+    /// Something that holds it up.
+    Blocker,
+    /// Its work order.
+    Installation,
+}
+
+impl Topic {
+    /// The permission that it takes.
+    pub fn permission(self) -> Permission {
+        match self {
+            Self::Milestone(_) => Permission::MilestoneWrite,
+            Self::Blocker => Permission::BlockerWrite,
+            Self::Installation => Permission::InstallationWrite,
+        }
+    }
+
+    /// Is it for an organisation of this kind?
+    pub fn is_for(self, grant: &Grant) -> bool {
+        match self {
+            Self::Milestone(milestone) => may_record(grant.kind, milestone),
+            // Who may say that it is installed.
+            Self::Installation => may_record(grant.kind, Milestone::Installed),
+            Self::Blocker => true,
+        }
+    }
+}
+
+/// For which facilities an actor may record what.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    milestones: PerMilestone<Scope>,
+    blockers: Scope,
+    installations: Scope,
+}
+
+impl Rights {
+    /// The actor's rights.
+    pub fn of(actor: &Actor) -> Self {
+        let over =
+            |topic: Topic| actor.scope_of(topic.permission(), |grant: &Grant| topic.is_for(grant));
+        Self {
+            milestones: PerMilestone::new(|milestone| over(Topic::Milestone(milestone))),
+            blockers: over(Topic::Blocker),
+            installations: over(Topic::Installation),
+        }
+    }
+
+    /// The facilities for which the actor may record this.
+    pub fn over(&self, topic: Topic) -> &Scope {
+        match topic {
+            Topic::Milestone(milestone) => self.milestones.of(milestone),
+            Topic::Blocker => &self.blockers,
+            Topic::Installation => &self.installations,
+        }
+    }
 }

@@ -1,12 +1,12 @@
-//! The tables `facility_event`, `facility_state` and `milestone_plan`: a facility's history and the read
-//! model that is equal to it.
+//! The tables `facility_event`, `facility_state`, `milestone_plan` and `facility_blocker`: a facility's history and the
+//! read model that is equal to it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::Value;
 
-use super::{Action, Aspect, Current, Event, History, Milestone, Stage};
+use super::{Action, Aspect, Blocker, Current, Event, History, Milestone, Stage};
 use crate::{
     auth::{Clause, Identity, OrganisationName, Scope, read_name},
     change::{Source, identity_of},
@@ -95,6 +95,16 @@ pub const MILESTONE_PLAN: Table = Table {
         ("facility_id", Column::Big),
         ("milestone", Column::Code),
         ("planned_on", Column::Date),
+    ],
+};
+
+/// What holds facilities up.
+pub const FACILITY_BLOCKER: Table = Table {
+    name: "facility_blocker",
+    columns: &[
+        ("facility_id", Column::Big),
+        ("blocker", Column::Code),
+        ("since", Column::Date),
     ],
 };
 
@@ -292,33 +302,41 @@ pub async fn upsert_states(transaction: &Transaction, rows: Vec<Values>) -> Resu
         .await
 }
 
-/// Writes the planned dates in force; `None` removes one.
-pub async fn write_plans(
+/// The day of something of a facility, by its code: a planned date, or the day since which a blocker is there. `None`
+/// if there is no such day any more.
+pub type CurrentDay = (FacilityId, i16, Option<NaiveDate>);
+
+/// Writes the days in force in [`MILESTONE_PLAN`] or [`FACILITY_BLOCKER`].
+pub async fn write_days(
     database: &Database,
     transaction: &Transaction,
-    plans: &[(FacilityId, Milestone, Option<NaiveDate>)],
+    table: &Table,
+    days: &[CurrentDay],
 ) -> Result<(), DbErr> {
-    let rows = plans
+    let [(facility_id, _), (code, _), ..] = table.columns else {
+        return Err(DbErr::Custom(format!("{} has no days", table.name)));
+    };
+    let rows = days
         .iter()
-        .filter_map(|(facility, milestone, day)| {
-            day.map(|day| vec![facility.0.into(), milestone.code().into(), day.into()])
+        .filter_map(|(facility, code, day)| {
+            day.map(|day| vec![facility.0.into(), (*code).into(), day.into()])
         })
         .collect();
-    MILESTONE_PLAN
-        .upsert(transaction, &["facility_id", "milestone"], rows)
+    table
+        .upsert(transaction, &[facility_id, code], rows)
         .await?;
-    let dropped: Vec<(i64, i64)> = plans
+    let dropped: Vec<(i64, i64)> = days
         .iter()
         .filter(|(_, _, day)| day.is_none())
-        .map(|(facility, milestone, _)| (facility.0, milestone.code().into()))
+        .map(|(facility, code, _)| (facility.0, (*code).into()))
         .collect();
     if dropped.is_empty() {
         return Ok(());
     }
-    let mut query = Query::new(
-        "DELETE FROM milestone_plan WHERE (facility_id, milestone) IN \
-         (SELECT first_id, second_id FROM ",
-    );
+    let mut query = Query::new(format!(
+        "DELETE FROM {} WHERE ({facility_id}, {code}) IN (SELECT first_id, second_id FROM ",
+        table.name
+    ));
     query.bind_id_pairs(database.backend(), &dropped).push(")");
     query.execute(transaction).await?;
     Ok(())
@@ -415,23 +433,40 @@ pub async fn plans(
     database: &Database,
     facilities: &[FacilityId],
 ) -> Result<HashMap<FacilityId, Vec<(Milestone, NaiveDate)>>, DbErr> {
-    let mut query = Query::new(
-        "SELECT facility_id, milestone, planned_on FROM milestone_plan WHERE facility_id",
-    );
+    days(database, &MILESTONE_PLAN, facilities, Milestone::from_code).await
+}
+
+/// What holds facilities up, each with the day since which it does. The caller has checked the scope.
+pub async fn blockers(
+    database: &Database,
+    facilities: &[FacilityId],
+) -> Result<HashMap<FacilityId, Vec<(Blocker, NaiveDate)>>, DbErr> {
+    days(database, &FACILITY_BLOCKER, facilities, Blocker::from_code).await
+}
+
+/// The days in force in [`MILESTONE_PLAN`] or [`FACILITY_BLOCKER`], in the order of the codes.
+async fn days<T>(
+    database: &Database,
+    table: &Table,
+    facilities: &[FacilityId],
+    of_code: impl Fn(i16) -> Option<T>,
+) -> Result<HashMap<FacilityId, Vec<(T, NaiveDate)>>, DbErr> {
+    let mut query = Query::new(format!(
+        "SELECT {} FROM {} WHERE facility_id",
+        table.column_list(),
+        table.name
+    ));
     push_ids(&mut query, database, facilities);
-    query.push(" ORDER BY facility_id, milestone");
-    let mut plans: HashMap<FacilityId, Vec<(Milestone, NaiveDate)>> = HashMap::new();
+    query.push(" ORDER BY 1, 2");
+    let mut days: HashMap<FacilityId, Vec<(T, NaiveDate)>> = HashMap::new();
     for row in query.all(database.read()).await? {
         let mut row = Row::new(&row);
         let (facility, code): (FacilityId, i16) = (row.take()?, row.take()?);
-        let milestone = Milestone::from_code(code)
-            .ok_or_else(|| DbErr::Type(format!("no milestone has the code {code}")))?;
-        plans
-            .entry(facility)
-            .or_default()
-            .push((milestone, row.take()?));
+        let what = of_code(code)
+            .ok_or_else(|| DbErr::Type(format!("{} has the code {code}", table.name)))?;
+        days.entry(facility).or_default().push((what, row.take()?));
     }
-    Ok(plans)
+    Ok(days)
 }
 
 /// The timelines of facilities, in the order of recording: the latest entries of each, at most [`MOST_ENTRIES`]. What

@@ -3,9 +3,11 @@
 //! nesting and date rules hold. Every write, of whatever kind, is "add these events, void those, derive
 //! again, and refuse the whole if a rule is broken"; totals change by the difference of the periods.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
-use super::{Milestone, PerMilestone, Stage, kind::stage_of};
+use super::{Blocker, Milestone, PerMilestone, Stage, kind::stage_of};
 use crate::{
     db::{EventId, OrganisationId},
     facility::{FacilityKind, InstitutionCode, Prefecture},
@@ -35,6 +37,10 @@ pub enum Aspect {
     Contractor,
     /// A milestone's planned date; `effective_on` is that date.
     Plan(Milestone),
+    /// Something holds it up from that day on, or, if withdrawn, no longer does.
+    Blocker(Blocker),
+    /// Its work order was opened, changed or ended.
+    Installation,
     /// Name, address or contacts were corrected.
     Contacts,
     /// A new institution code (succession 承継).
@@ -45,7 +51,7 @@ impl Aspect {
     /// The aspects whose value is an organisation.
     pub const LINKS: [Self; 3] = [Self::Vendor, Self::Chain, Self::Contractor];
 
-    const SINGLE: [Self; 10] = [
+    const SINGLE: [Self; 11] = [
         Self::Opened,
         Self::Closed,
         Self::Kind,
@@ -54,6 +60,7 @@ impl Aspect {
         Self::Vendor,
         Self::Chain,
         Self::Contractor,
+        Self::Installation,
         Self::Contacts,
         Self::Code,
     ];
@@ -73,6 +80,8 @@ impl Aspect {
             Self::Plan(milestone) => 30 + milestone.code(),
             Self::Contacts => 50,
             Self::Code => 51,
+            Self::Installation => 52,
+            Self::Blocker(blocker) => 60 + blocker.code(),
         }
     }
 
@@ -80,8 +89,10 @@ impl Aspect {
     pub fn from_code(code: i16) -> Option<Self> {
         let milestones = Milestone::ALL.into_iter().map(Self::Milestone);
         let plans = Milestone::ALL.into_iter().map(Self::Plan);
+        let blockers = Blocker::ALL.into_iter().map(Self::Blocker);
         milestones
             .chain(plans)
+            .chain(blockers)
             .chain(Self::SINGLE)
             .find(|aspect| aspect.code() == code)
     }
@@ -90,9 +101,9 @@ impl Aspect {
 /// What happened to the aspect. Codes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
-    /// The milestone was reached.
+    /// The milestone was reached, or the blocker came up.
     Reached,
-    /// It was taken back: from that day on it is no longer in effect.
+    /// It was taken back, or the blocker was resolved: from that day on it is no longer in effect.
     Withdrawn,
     /// The attribute took this value, or the plan this date.
     Set,
@@ -148,6 +159,16 @@ impl Event {
     /// A milestone withdrawn.
     pub fn withdrawn(milestone: Milestone, on: NaiveDate) -> Self {
         Self::new(Aspect::Milestone(milestone), Action::Withdrawn, on, None)
+    }
+
+    /// A blocker that came up.
+    pub fn blocked(blocker: Blocker, on: NaiveDate) -> Self {
+        Self::new(Aspect::Blocker(blocker), Action::Reached, on, None)
+    }
+
+    /// A blocker that was resolved.
+    pub fn unblocked(blocker: Blocker, on: NaiveDate) -> Self {
+        Self::new(Aspect::Blocker(blocker), Action::Withdrawn, on, None)
     }
 
     /// An attribute set.
@@ -234,6 +255,18 @@ pub enum Violation {
         /// The milestone.
         milestone: Milestone,
     },
+    /// Came up again while it is there.
+    AlreadyBlocked {
+        /// The blocker.
+        blocker: Blocker,
+        /// Since when.
+        since: NaiveDate,
+    },
+    /// Resolved though it is not there.
+    NotBlocked {
+        /// The blocker.
+        blocker: Blocker,
+    },
     /// Before the facility opened.
     BeforeOpening {
         /// The day it opened.
@@ -265,6 +298,8 @@ pub struct Current {
     pub reached_on: PerMilestone<Option<NaiveDate>>,
     /// The planned date in force for each milestone.
     pub planned_on: PerMilestone<Option<NaiveDate>>,
+    /// What holds it up, each with the day since which it does.
+    pub blocked_since: BTreeMap<Blocker, NaiveDate>,
 }
 
 impl Current {
@@ -378,6 +413,7 @@ struct Deriving {
     reached_on: PerMilestone<Option<NaiveDate>>,
     planned_on: PerMilestone<Option<NaiveDate>>,
     plan_order: PerMilestone<Option<EventId>>,
+    blocked_since: BTreeMap<Blocker, NaiveDate>,
     periods: Vec<Period>,
 }
 
@@ -409,6 +445,7 @@ impl Deriving {
         match event.aspect {
             Aspect::Milestone(milestone) => return self.apply_milestone(milestone, event),
             Aspect::Plan(milestone) => self.apply_plan(milestone, event),
+            Aspect::Blocker(blocker) => return self.apply_blocker(blocker, event),
             Aspect::Kind => self.kind = event.kind(),
             Aspect::Prefecture => self.prefecture = event.prefecture(),
             Aspect::PublicInstitution => {
@@ -417,7 +454,11 @@ impl Deriving {
             Aspect::Vendor => self.vendor = organisation(value),
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
-            Aspect::Opened | Aspect::Closed | Aspect::Contacts | Aspect::Code => {}
+            Aspect::Opened
+            | Aspect::Closed
+            | Aspect::Installation
+            | Aspect::Contacts
+            | Aspect::Code => {}
         }
         Ok(())
     }
@@ -434,6 +475,22 @@ impl Deriving {
             (_, None) => Err(Violation::NotReached { milestone }),
             (_, Some(_)) => {
                 *slot = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_blocker(&mut self, blocker: Blocker, event: &Event) -> Result<(), Violation> {
+        self.check_open(event.effective_on)?;
+        match (event.action, self.blocked_since.get(&blocker)) {
+            (Action::Reached, Some(&since)) => Err(Violation::AlreadyBlocked { blocker, since }),
+            (Action::Reached, None) => {
+                self.blocked_since.insert(blocker, event.effective_on);
+                Ok(())
+            }
+            (_, None) => Err(Violation::NotBlocked { blocker }),
+            (_, Some(_)) => {
+                self.blocked_since.remove(&blocker);
                 Ok(())
             }
         }
@@ -557,6 +614,7 @@ impl Deriving {
             closed_on: self.closed_on,
             reached_on: self.reached_on,
             planned_on: self.planned_on,
+            blocked_since: self.blocked_since,
         };
         Ok(Derived {
             periods: self.periods,

@@ -2,6 +2,7 @@
 //! the rules that a history obeys; and the current state that follows from it.
 
 pub mod authority;
+mod blocker;
 pub mod entity;
 pub mod graphql;
 pub mod history;
@@ -11,6 +12,7 @@ mod problem;
 mod replay;
 pub mod service;
 
+pub use blocker::Blocker;
 pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
 pub use per_milestone::PerMilestone;

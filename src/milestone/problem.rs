@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{Milestone, Violation};
+use super::{Blocker, Milestone, Violation};
 use crate::{auth::Language, facility::InstitutionCodeError};
 
 /// A rule that a row broke. Stored with the outcome of a write, so variants are only ever added.
@@ -61,6 +61,20 @@ pub enum Problem {
         /// The milestone.
         milestone: Milestone,
     },
+    /// It holds the facility up already.
+    AlreadyBlocked {
+        /// The blocker.
+        blocker: Blocker,
+        /// Since when.
+        since: NaiveDate,
+    },
+    /// It doesn't hold the facility up on that day.
+    NotBlocked {
+        /// The blocker.
+        blocker: Blocker,
+    },
+    /// What comes up or is resolved is a blocker.
+    MissingBlocker,
     /// Before the facility opened.
     BeforeOpening {
         /// The day it opened.
@@ -178,6 +192,19 @@ impl Problem {
             Self::NotReached { milestone } => {
                 format!("「{}」はその日に有効ではありません。", milestone.label_ja())
             }
+            Self::AlreadyBlocked { blocker, since } => {
+                format!(
+                    "阻害要因「{}」は{since}から登録されています。",
+                    blocker.label_ja()
+                )
+            }
+            Self::NotBlocked { blocker } => {
+                format!(
+                    "阻害要因「{}」はその日に登録されていません。",
+                    blocker.label_ja()
+                )
+            }
+            Self::MissingBlocker => "阻害要因を指定してください。".to_owned(),
             Self::BeforeOpening { opened_on } => format!("開設日（{opened_on}）より前の日付です。"),
             Self::AfterClosing { closed_on } => format!("廃止日（{closed_on}）以後の日付です。"),
             Self::EventNotFound => "訂正の対象となる記録が見つかりません。".to_owned(),
@@ -244,6 +271,13 @@ impl Problem {
             Self::NotReached { milestone } => {
                 format!("{milestone:?} is not in effect on that day.")
             }
+            Self::AlreadyBlocked { blocker, since } => {
+                format!("{blocker:?} holds it up since {since} already.")
+            }
+            Self::NotBlocked { blocker } => {
+                format!("{blocker:?} does not hold it up on that day.")
+            }
+            Self::MissingBlocker => "Say what holds it up.".to_owned(),
             Self::BeforeOpening { opened_on } => {
                 format!("The facility opened on {opened_on}, after that date.")
             }
@@ -303,6 +337,8 @@ impl From<Violation> for Problem {
                 Self::AlreadyReached { milestone, since }
             }
             Violation::NotReached { milestone } => Self::NotReached { milestone },
+            Violation::AlreadyBlocked { blocker, since } => Self::AlreadyBlocked { blocker, since },
+            Violation::NotBlocked { blocker } => Self::NotBlocked { blocker },
             Violation::BeforeOpening { opened_on } => Self::BeforeOpening { opened_on },
             Violation::AfterClosing { closed_on } => Self::AfterClosing { closed_on },
             Violation::Incomplete => Self::Incomplete,

@@ -14,7 +14,7 @@ use crate::{
     figures::entity::{KNOWN_PERIOD, Series},
     milestone::{
         Action, Aspect, Event,
-        entity::{FACILITY_STATE, MILESTONE_PLAN},
+        entity::{FACILITY_BLOCKER, FACILITY_STATE, MILESTONE_PLAN},
     },
 };
 
@@ -43,6 +43,8 @@ pub struct Stored {
     pub state: Option<Values>,
     /// Its plans, in the order of milestones.
     pub plans: Vec<Values>,
+    /// What holds it up, in the order of the blockers.
+    pub blockers: Vec<Values>,
     /// Its periods, in the order in which they were written.
     pub periods: Vec<Values>,
 }
@@ -119,6 +121,14 @@ impl Range {
             let id: i64 = Row::new(&row).take()?;
             let plan = MILESTONE_PLAN.read(&mut Row::new(&row))?;
             all.entry(id).or_default().plans.push(plan);
+        }
+        for row in self
+            .rows(snapshot, &FACILITY_BLOCKER, "facility_id", "blocker")
+            .await?
+        {
+            let id: i64 = Row::new(&row).take()?;
+            let blocker = FACILITY_BLOCKER.read(&mut Row::new(&row))?;
+            all.entry(id).or_default().blockers.push(blocker);
         }
         for row in self
             .rows(snapshot, &KNOWN_PERIOD, "facility_id", "id")

@@ -14,8 +14,8 @@ use crate::{
     facility::{InstitutionCode, entity::FACILITY, text},
     figures::entity::{KNOWN_PERIOD, known_period_values},
     milestone::{
-        Action, Aspect, Current, Event, Replay,
-        entity::{FACILITY_STATE, MILESTONE_PLAN, state_values},
+        Action, Aspect, Blocker, Current, Event, Replay,
+        entity::{FACILITY_BLOCKER, FACILITY_STATE, MILESTONE_PLAN, state_values},
     },
 };
 
@@ -242,6 +242,8 @@ impl Subject<'_> {
         }
         let plans = plan_rows(self.id, &derived.current);
         self.compare_rows(&MILESTONE_PLAN, &plans, &self.stored.plans);
+        let blockers = blocker_rows(self.id, &derived.current);
+        self.compare_rows(&FACILITY_BLOCKER, &blockers, &self.stored.blockers);
     }
 
     /// The periods that were ever known, each with the changes that added and removed it.
@@ -311,6 +313,13 @@ fn plan_rows(id: FacilityId, current: &Current) -> Vec<Values> {
             day.map(|day| vec![id.0.into(), milestone.code().into(), day.into()])
         })
         .collect()
+}
+
+fn blocker_rows(id: FacilityId, current: &Current) -> Vec<Values> {
+    let row = |(blocker, since): (&Blocker, &NaiveDate)| {
+        vec![id.0.into(), blocker.code().into(), (*since).into()]
+    };
+    current.blocked_since.iter().map(row).collect()
 }
 
 /// A row's columns but for the first, which is the facility.

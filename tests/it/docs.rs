@@ -10,7 +10,7 @@ use std::{
 use kaitsu::{
     app::{Config, config::Sources},
     auth::{OrganisationKind, Permission, Role, allows},
-    milestone::{Milestone, authority::may_record},
+    milestone::{Blocker, Milestone, authority::may_record},
 };
 
 fn root() -> &'static Path {
@@ -40,6 +40,17 @@ fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
 fn name(value: impl serde::Serialize) -> String {
     let json = serde_json::to_value(value).unwrap();
     json.as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_table_of_blockers_names_each_in_both_languages() {
+    let rows = table(&read("docs/milestones.md"), "Blockers");
+    let told: Vec<(String, String)> = rows[1..]
+        .iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    let expected = Blocker::ALL.map(|one| (name(one), one.label_ja().to_owned()));
+    assert_eq!(told, expected);
 }
 
 #[test]

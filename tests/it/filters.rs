@@ -147,6 +147,16 @@ impl Scene {
                 json!({ "facility": { "code": code(name) }, "milestone": milestone, "on": on });
             self.write(write, step).await;
         }
+        for (write, name, blocker, on) in [
+            ("blockerOpen", CLINIC, "NO_PC", "2021-10-01"),
+            ("blockerResolve", CLINIC, "NO_PC", "2021-11-01"),
+            ("blockerOpen", CLINIC, "CERTIFICATE", "2021-12-10"),
+            ("blockerOpen", DENTIST, "NO_ROUTER", "2021-12-01"),
+            ("blockerOpen", DENTIST, "BUDGET", "2021-12-17"),
+        ] {
+            let step = json!({ "facility": { "code": code(name) }, "blocker": blocker, "on": on });
+            self.write(write, step).await;
+        }
         let closing = json!({ "facility": { "code": code(HOSPITAL) }, "on": "2021-10-01" });
         self.write("facilityClose", closing).await;
     }
@@ -283,6 +293,40 @@ async fn each_filter_lists_and_counts_exactly_what_it_says(
         ),
         (
             json!({ "planned": { "milestone": "READY", "from": "2022-01-16", "until": "2022-02-19" } }),
+            &[],
+        ),
+        (json!({ "hasBlocker": true }), &[CLINIC, DENTIST]),
+        (json!({ "hasBlocker": false }), &[PHARMACY]),
+        (
+            json!({ "hasBlocker": false, "open": null }),
+            &[HOSPITAL, PHARMACY, NEWCOMER],
+        ),
+        (json!({ "blocked": {} }), &[CLINIC, DENTIST]),
+        (json!({ "blocked": { "by": ["NO_PC"] } }), &[]),
+        (
+            json!({ "blocked": { "by": ["NO_PC", "CERTIFICATE"] } }),
+            &[CLINIC],
+        ),
+        (json!({ "blocked": { "by": ["BUDGET"] } }), &[DENTIST]),
+        (
+            json!({ "blocked": { "businessDaysAtLeast": 5 } }),
+            &[CLINIC, DENTIST],
+        ),
+        (
+            json!({ "blocked": { "businessDaysAtLeast": 6 } }),
+            &[DENTIST],
+        ),
+        (
+            json!({ "blocked": { "businessDaysAtLeast": 12 } }),
+            &[DENTIST],
+        ),
+        (json!({ "blocked": { "businessDaysAtLeast": 13 } }), &[]),
+        (
+            json!({ "blocked": { "by": ["BUDGET"], "businessDaysAtLeast": 1 } }),
+            &[],
+        ),
+        (
+            json!({ "blocked": { "by": ["CERTIFICATE"] }, "hasBlocker": false }),
             &[],
         ),
         (

@@ -191,7 +191,7 @@ pub async fn load(
             let mut ids: Vec<FacilityId> = within.iter().map(|(_, facility)| *facility).collect();
             ids.sort_unstable();
             ids.dedup();
-            facilities_by_id(database, actor, &ids, selected).await?
+            facilities_by_id(services, actor, &ids, selected).await?
         }
         None => std::collections::HashMap::new(),
     };

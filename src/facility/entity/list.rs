@@ -12,7 +12,7 @@ use crate::{
         FacilityKind, Prefecture,
         columns::{read_kind, read_prefecture},
     },
-    milestone::{Milestone, PerMilestone, Stage, entity::read_stage},
+    milestone::{Blocker, Milestone, PerMilestone, Stage, entity::read_stage},
 };
 
 /// What a query wants of each facility beyond what every row has.
@@ -200,6 +200,15 @@ pub struct PlannedFilter {
     pub until: Option<NaiveDate>,
 }
 
+/// What holds a facility up, and since when at the latest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedFilter {
+    /// Any of these; whatever it is if there is none.
+    pub by: Vec<Blocker>,
+    /// Since this day or longer.
+    pub since: Option<NaiveDate>,
+}
+
 /// A filtered and ordered list of facilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
@@ -223,6 +232,10 @@ pub struct ListQuery {
     pub open: Option<(NaiveDate, bool)>,
     /// A milestone planned in a time.
     pub planned: Option<PlannedFilter>,
+    /// Anything holds it up, or (`false`) nothing does.
+    pub has_blocker: Option<bool>,
+    /// Something holds it up.
+    pub blocked: Option<BlockedFilter>,
     /// The last milestone was reached on or before this day.
     pub last_milestone_until: Option<NaiveDate>,
     /// The last milestone was reached on or after this day.
@@ -384,6 +397,8 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         public_institution,
         open,
         planned,
+        has_blocker,
+        blocked,
         last_milestone_until,
         last_milestone_from,
         order: _,
@@ -427,6 +442,18 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
     if let Some(day) = *last_milestone_from {
         query.push(" AND s.last_milestone_on >= ").bind(day);
     }
+    let any_blocker = BlockedFilter {
+        by: Vec::new(),
+        since: None,
+    };
+    if let Some(has_blocker) = *has_blocker {
+        query.push(if has_blocker { " AND " } else { " AND NOT " });
+        push_blocked(query, &any_blocker);
+    }
+    if let Some(blocked) = blocked {
+        query.push(" AND ");
+        push_blocked(query, blocked);
+    }
     if let Some(planned) = planned {
         query.push(
             " AND EXISTS (SELECT 1 FROM milestone_plan p WHERE p.facility_id = s.facility_id AND p.milestone = ",
@@ -440,6 +467,19 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         }
         query.push(")");
     }
+}
+
+fn push_blocked(query: &mut Query, blocked: &BlockedFilter) {
+    query.push("EXISTS (SELECT 1 FROM facility_blocker b WHERE b.facility_id = s.facility_id");
+    push_any(
+        query,
+        "b.blocker",
+        blocked.by.iter().map(|blocker| blocker.code()),
+    );
+    if let Some(since) = blocked.since {
+        query.push(" AND b.since <= ").bind(since);
+    }
+    query.push(")");
 }
 
 fn push_any(query: &mut Query, column: &str, codes: impl ExactSizeIterator<Item = i16>) {

@@ -5,8 +5,8 @@ mod list;
 mod registry;
 
 pub use list::{
-    Condition, Cursor, FacilityRow, Fields, ListQuery, Order, PlannedFilter, count_up_to, find,
-    find_all, list,
+    BlockedFilter, Condition, Cursor, FacilityRow, Fields, ListQuery, Order, PlannedFilter,
+    count_up_to, find, find_all, list,
 };
 pub use registry::{
     Contacts, FACILITY, FACILITY_CODE, FoundCode, add_code, code_is_taken, code_values,

@@ -2,18 +2,20 @@
 
 mod mutation;
 mod names;
+mod payload;
 mod query;
 mod timeline;
 mod types;
 
 pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
+pub use payload::{
+    FacilityBulkPayload, FacilityPayload, bulk_payload, facility_payload, named_event, user_error,
+    user_errors,
+};
 pub use query::{
     FacilityConnection, FacilityQuery, FacilityReference, ListTotal, fold_search, organisation_id,
     resolve, within_bureaus,
 };
 pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
-pub use types::{
-    BulkRow, Facility, FacilityPayload, OrganisationSummary, Selected, event_ids, facilities_by_id,
-    facility, facility_payload, named_event, summary, user_errors,
-};
+pub use types::{Facility, OrganisationSummary, Selected, facilities_by_id, facility, summary};

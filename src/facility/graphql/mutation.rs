@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, InputObject, Object};
 use serde::Serialize;
 
 use super::{
+    payload::{FacilityPayload, facility_payload, named_event},
     query::{FacilityReference, resolve},
-    types::{FacilityPayload, facility_payload, named_event},
 };
 use crate::{
     api::{

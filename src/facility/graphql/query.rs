@@ -17,14 +17,15 @@ use crate::{
         node_id::NodeKind,
         page::{Fingerprint, bad_cursor},
     },
+    app::calendar::business_days_before,
     auth::{Actor, Permission},
     db::{Database, DbErr, FacilityId, OrganisationId},
     facility::{
         Bureau, FacilityKind, InstitutionCode, Prefecture,
-        entity::{self, Condition, Cursor, ListQuery, Order, PlannedFilter},
+        entity::{self, BlockedFilter, Condition, Cursor, ListQuery, Order, PlannedFilter},
         text,
     },
-    milestone::{Milestone, Stage},
+    milestone::{Blocker, Milestone, Stage},
 };
 
 /// Totals beyond this many are not counted out.
@@ -34,6 +35,8 @@ const COUNTED_UP_TO: i64 = 10_000;
 const MOST_SEARCHED: usize = 100;
 /// More days ago than this is before everything, and perhaps beyond what a database can tell of time.
 const MOST_DAYS_AGO: u64 = 365_000;
+/// Nobody has waited for more business days than this.
+const MOST_BUSINESS_DAYS: u32 = 10_000;
 
 /// How the caller names a facility: give exactly one.
 #[derive(Clone, Debug, OneofObject, serde::Serialize)]
@@ -79,6 +82,10 @@ pub struct FacilityFilter {
     pub open: Option<bool>,
     /// A milestone is planned in a time.
     pub planned: Option<PlannedInput>,
+    /// Something holds it up today, or (`false`) nothing does.
+    pub has_blocker: Option<bool>,
+    /// Something in particular holds it up today, or anything for some time.
+    pub blocked: Option<BlockedInput>,
     /// The last milestone was reached at least this many days ago.
     pub days_since_last_milestone_at_least: Option<i32>,
     /// The last milestone was reached at most this many days ago.
@@ -99,6 +106,8 @@ impl Default for FacilityFilter {
             public_institution: None,
             open: OPEN,
             planned: None,
+            has_blocker: None,
+            blocked: None,
             days_since_last_milestone_at_least: None,
             days_since_last_milestone_at_most: None,
         }
@@ -116,6 +125,16 @@ pub struct PlannedInput {
     until: Option<Date>,
 }
 
+/// What holds a facility up, and for how long.
+#[derive(Clone, Debug, InputObject)]
+pub struct BlockedInput {
+    /// Any of these; whatever it is if none is given.
+    #[graphql(default)]
+    by: Vec<Blocker>,
+    /// For at least so many business days.
+    business_days_at_least: Option<i32>,
+}
+
 /// The order of a list of facilities.
 #[derive(Clone, Copy, Debug, Default, InputObject)]
 pub struct FacilityOrder {
@@ -127,10 +146,10 @@ pub struct FacilityOrder {
     descending: bool,
 }
 
-/// What a connection of facilities says of the whole list.
+/// What a connection says of the whole list.
 #[derive(Clone, Copy, Debug, SimpleObject)]
 pub struct ListTotal {
-    /// How many facilities the list has; counted up to 10,000.
+    /// How many the list has; counted up to 10,000.
     total_count: i64,
     /// Whether `totalCount` is all, or the list has more.
     total_count_is_exact: bool,
@@ -142,6 +161,14 @@ impl ListTotal {
         Self {
             total_count,
             total_count_is_exact: true,
+        }
+    }
+
+    /// A count that went up to one more than this many.
+    pub fn up_to(counted: i64, most: i64) -> Self {
+        Self {
+            total_count: counted.min(most),
+            total_count_is_exact: counted <= most,
         }
     }
 }
@@ -171,7 +198,7 @@ impl FacilityQuery {
         let selected = Selected::of(&context.look_ahead());
         let condition = Condition::Code(code.to_string());
         let actor = &caller(context)?.actor;
-        facility(&services(context)?.database, actor, &condition, selected).await
+        facility(services(context)?, actor, &condition, selected).await
     }
 
     /// The facility for which your organisation keeps this reference of its own; with several organisations, the
@@ -182,14 +209,14 @@ impl FacilityQuery {
         #[graphql(desc = "Your organisation's own reference.")] reference: String,
     ) -> ApiResult<Option<Facility>> {
         let actor = &caller(context)?.actor;
-        let database = &services(context)?.database;
+        let services = services(context)?;
         let named = [FacilityReference::Reference(reference)];
-        let found = resolve(database, actor, &named).await?;
+        let found = resolve(&services.database, actor, &named).await?;
         let Some(id) = found.into_iter().flatten().next() else {
             return Ok(None);
         };
         let selected = Selected::of(&context.look_ahead());
-        facility(database, actor, &Condition::Id(id), selected).await
+        facility(services, actor, &Condition::Id(id), selected).await
     }
 
     /// The facilities that you can see, filtered and ordered.
@@ -231,7 +258,8 @@ async fn page(
     fingerprint: &Fingerprint,
     page: Page,
 ) -> ApiResult<FacilityConnection> {
-    let database = &services(context)?.database;
+    let services = services(context)?;
+    let database = &services.database;
     let actor = &caller(context)?.actor;
     let scope = actor.scope(Permission::FacilityRead);
     let cursor = page
@@ -269,10 +297,7 @@ async fn page(
     } else {
         (cursor.is_some(), more)
     };
-    let total = ListTotal {
-        total_count: total.min(COUNTED_UP_TO),
-        total_count_is_exact: total <= COUNTED_UP_TO,
-    };
+    let total = ListTotal::up_to(total, COUNTED_UP_TO);
     let mut connection = Connection::with_additional_fields(before, after, total);
     // Most pages are asked for their ends alone; the cursors between them are not made for nobody to see.
     let all = ahead.field("edges").field("cursor").exists();
@@ -288,7 +313,7 @@ async fn page(
             }
         })
         .collect();
-    let facilities = selected.complete(database, actor, rows).await?;
+    let facilities = selected.complete(services, actor, rows).await?;
     connection.edges = cursors
         .into_iter()
         .zip(facilities)
@@ -317,6 +342,8 @@ fn list_query(
         })
         .transpose()
     };
+    let blocked = filter.blocked.map(|blocked| blocked_filter(blocked, today));
+    let blocked = blocked.transpose()?;
     let member = |id: Option<ID>| id.as_ref().map(organisation_id).transpose();
     Ok(ListQuery {
         search,
@@ -333,10 +360,24 @@ fn list_query(
             from: planned.from.map(|day| day.0),
             until: planned.until.map(|day| day.0),
         }),
+        has_blocker: filter.has_blocker,
+        blocked,
         last_milestone_until: ago(filter.days_since_last_milestone_at_least)?,
         last_milestone_from: ago(filter.days_since_last_milestone_at_most)?,
         order: order.field,
         descending: order.descending,
+    })
+}
+
+fn blocked_filter(blocked: BlockedInput, today: chrono::NaiveDate) -> ApiResult<BlockedFilter> {
+    let since = |days: i32| {
+        u32::try_from(days)
+            .map(|days| business_days_before(today, days.min(MOST_BUSINESS_DAYS)))
+            .map_err(|_| ApiError::bad_input("BAD_FILTER", "business days are 0 or more"))
+    };
+    Ok(BlockedFilter {
+        by: blocked.by,
+        since: blocked.business_days_at_least.map(since).transpose()?,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
     auth::Identity,
     change::Source,
     facility::FacilityKind,
-    milestone::{Action, Aspect, Milestone, entity::TimelineRow},
+    milestone::{Action, Aspect, Blocker, Milestone, entity::TimelineRow},
 };
 
 /// What happened, in a facility's timeline.
@@ -26,6 +26,10 @@ pub enum TimelineEventKind {
     MilestonePlanned,
     /// A milestone is no longer planned.
     MilestonePlanDropped,
+    /// Something holds the facility up.
+    BlockerOpened,
+    /// It no longer does.
+    BlockerResolved,
     /// The facility opened.
     Opened,
     /// The facility closed.
@@ -42,6 +46,8 @@ pub enum TimelineEventKind {
     ChainSet,
     /// It was handed on to a support contractor, or back.
     ContractorSet,
+    /// Its work order was opened, changed or ended.
+    InstallationChanged,
     /// Its name, address or contacts were corrected.
     ContactsUpdated,
     /// It got a new institution code.
@@ -70,6 +76,8 @@ pub struct TimelineEntry {
     kind: TimelineEventKind,
     /// Which milestone, if it is about one.
     milestone: Option<Milestone>,
+    /// What holds the facility up or no longer does, if it is about that.
+    blocker: Option<Blocker>,
     /// The civil day (JST) on which it took effect.
     effective_on: Date,
     /// When it was recorded.
@@ -132,6 +140,8 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         Aspect::Milestone(milestone) => (Kind::MilestoneReached, Some(milestone)),
         Aspect::Plan(milestone) if withdrawn => (Kind::MilestonePlanDropped, Some(milestone)),
         Aspect::Plan(milestone) => (Kind::MilestonePlanned, Some(milestone)),
+        Aspect::Blocker(_) if withdrawn => (Kind::BlockerResolved, None),
+        Aspect::Blocker(_) => (Kind::BlockerOpened, None),
         Aspect::Opened => (Kind::Opened, None),
         Aspect::Closed => (Kind::Closed, None),
         Aspect::Kind => (Kind::KindSet, None),
@@ -140,6 +150,7 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         Aspect::Vendor => (Kind::VendorSet, None),
         Aspect::Chain => (Kind::ChainSet, None),
         Aspect::Contractor => (Kind::ContractorSet, None),
+        Aspect::Installation => (Kind::InstallationChanged, None),
         Aspect::Contacts => (Kind::ContactsUpdated, None),
         Aspect::Code => (Kind::CodeSucceeded, None),
     };
@@ -147,6 +158,10 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         id: NodeId::new(NodeKind::Event, event.id.map_or(0, |id| id.0)).encode(),
         kind,
         milestone,
+        blocker: match event.aspect {
+            Aspect::Blocker(blocker) => Some(blocker),
+            _ => None,
+        },
         effective_on: event.effective_on.into(),
         recorded_at: row.recorded_at,
         organisation: row.organisation.as_ref().map(summary),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputType, Lookahead, Object, SimpleObject, Value};
+use chrono::NaiveDate;
 
 use super::{
     PrefectureName,
@@ -11,21 +12,20 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, UserError,
-        context::{caller, services},
+        ApiError, ApiResult, Date, NodeId,
         node_id::NodeKind,
         plain::{Plain, PlainField, PlainFields},
     },
+    app::{Services, calendar::business_days},
     auth::{Actor, OrganisationName, Permission},
-    db::{Database, DbErr, EventId, FacilityId},
+    db::{DbErr, FacilityId},
     facility::{
         Bureau, FacilityKind,
         entity::{self, Condition, FacilityRow, Fields},
     },
     milestone::{
-        Milestone, Problem, Stage,
-        entity::{TimelineRow, plans, timelines},
-        service::{BulkOutcome, RowOutcome},
+        Blocker, Milestone, Stage,
+        entity::{TimelineRow, blockers, plans, timelines},
     },
 };
 
@@ -34,8 +34,9 @@ use crate::{
 pub struct FacilityFields {
     row: FacilityRow,
     reference: Option<String>,
-    past_codes: Vec<(String, chrono::NaiveDate)>,
-    planned: Vec<(Milestone, chrono::NaiveDate)>,
+    past_codes: Vec<(String, NaiveDate)>,
+    planned: Vec<(Milestone, NaiveDate)>,
+    blockers: Vec<FacilityBlocker>,
     timeline: Vec<TimelineRow>,
 }
 
@@ -68,6 +69,7 @@ impl PlainFields for FacilityFields {
             "chain" => field.optional(row.chain.as_ref())?,
             "supportContractor" => field.optional(row.contractor.as_ref())?,
             "milestones" => field.list(self.milestone_statuses())?,
+            "blockers" => field.list(self.blockers.iter().copied())?,
             _ => return None,
         })
     }
@@ -102,6 +104,19 @@ impl PlainFields for MilestoneStatus {
     }
 }
 
+impl PlainFields for FacilityBlocker {
+    const TYPE: &'static str = "FacilityBlocker";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        match field.name() {
+            "blocker" => Some(self.blocker.to_value()),
+            "since" => Some(self.since.to_value()),
+            "businessDays" => Some(self.business_days.into()),
+            _ => None,
+        }
+    }
+}
+
 /// An organisation's id and name.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct OrganisationSummary {
@@ -129,6 +144,17 @@ pub struct MilestoneStatus {
     reached_on: Option<Date>,
     /// The planned date in force; null if none.
     planned_on: Option<Date>,
+}
+
+/// What holds a facility up.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct FacilityBlocker {
+    /// What.
+    blocker: Blocker,
+    /// The civil day (JST) since which it does.
+    since: Date,
+    /// How many business days have passed since then.
+    business_days: i32,
 }
 
 /// A hospital, clinic or pharmacy (施設), as it stands now.
@@ -265,9 +291,25 @@ impl FacilityFields {
         self.milestone_statuses().collect()
     }
 
+    /// What holds it up today.
+    async fn blockers(&self) -> &[FacilityBlocker] {
+        &self.blockers
+    }
+
     /// What was recorded of it, in the order of recording: the latest 500 entries.
     async fn timeline(&self) -> Vec<TimelineEntry> {
         self.timeline.iter().map(timeline_entry).collect()
+    }
+}
+
+impl FacilityBlocker {
+    fn told(blocker: Blocker, since: NaiveDate, today: NaiveDate) -> Self {
+        let waited = business_days(since, today);
+        Self {
+            blocker,
+            since: Date(since),
+            business_days: i32::try_from(waited).unwrap_or(i32::MAX),
+        }
     }
 }
 
@@ -304,6 +346,7 @@ pub struct Selected {
     reference: bool,
     past_codes: bool,
     planned: bool,
+    blockers: bool,
     timeline: bool,
 }
 
@@ -324,6 +367,7 @@ impl Selected {
                 "reference" => selected.reference = true,
                 "pastCodes" => selected.past_codes = true,
                 "timeline" => selected.timeline = true,
+                "blockers" => selected.blockers = true,
                 "milestones" => {
                     selected.fields.milestones = true;
                     selected.planned |= field.selection_set().any(|f| f.name() == "plannedOn");
@@ -344,6 +388,7 @@ impl Selected {
         self.reference |= other.reference;
         self.past_codes |= other.past_codes;
         self.planned |= other.planned;
+        self.blockers |= other.blockers;
         self.timeline |= other.timeline;
     }
 
@@ -355,10 +400,11 @@ impl Selected {
     /// Completes rows with what stands in other tables, a statement for each table.
     pub async fn complete(
         self,
-        database: &Database,
+        services: &Services,
         actor: &Actor,
         rows: Vec<FacilityRow>,
     ) -> Result<Vec<Facility>, DbErr> {
+        let database = &services.database;
         let ids: Vec<FacilityId> = rows.iter().map(|row| row.id).collect();
         let mut references = if self.reference {
             let organisations = actor.organisations_with(Permission::FacilityRead);
@@ -376,10 +422,20 @@ impl Selected {
         } else {
             HashMap::new()
         };
+        let mut blocked = if self.blockers {
+            blockers(database, &ids).await?
+        } else {
+            HashMap::new()
+        };
         let mut timeline = if self.timeline {
             timelines(database, &ids).await?
         } else {
             HashMap::new()
+        };
+        let today = services.clock.today();
+        let told = |blocked: Vec<(Blocker, NaiveDate)>| {
+            let told = |(blocker, since)| FacilityBlocker::told(blocker, since, today);
+            blocked.into_iter().map(told).collect()
         };
         Ok(rows
             .into_iter()
@@ -387,6 +443,7 @@ impl Selected {
                 reference: references.remove(&row.id),
                 past_codes: past_codes.remove(&row.id).unwrap_or_default(),
                 planned: planned.remove(&row.id).unwrap_or_default(),
+                blockers: blocked.remove(&row.id).map(told).unwrap_or_default(),
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
             })
@@ -397,149 +454,34 @@ impl Selected {
 
 /// The facility that fits, if the caller can see it.
 pub async fn facility(
-    database: &Database,
+    services: &Services,
     actor: &Actor,
     condition: &Condition,
     selected: Selected,
 ) -> ApiResult<Option<Facility>> {
     let scope = actor.scope(Permission::FacilityRead);
-    let row = entity::find(database.read(), &scope, condition, selected.fields).await?;
+    let read = services.database.read();
+    let row = entity::find(read, &scope, condition, selected.fields).await?;
     let facilities = selected
-        .complete(database, actor, row.into_iter().collect())
+        .complete(services, actor, row.into_iter().collect())
         .await?;
     Ok(facilities.into_iter().next())
 }
 
 /// The facilities with these ids that the caller can see.
 pub async fn facilities_by_id(
-    database: &Database,
+    services: &Services,
     actor: &Actor,
     ids: &[FacilityId],
     selected: Selected,
 ) -> Result<HashMap<FacilityId, Facility>, DbErr> {
     let scope = actor.scope(Permission::FacilityRead);
-    let rows = entity::find_all(database, &scope, ids, selected.fields).await?;
-    let facilities = selected.complete(database, actor, rows).await?;
+    let rows = entity::find_all(&services.database, &scope, ids, selected.fields).await?;
+    let facilities = selected.complete(services, actor, rows).await?;
     Ok(facilities
         .into_iter()
         .map(|facility| (facility.row.id, facility))
         .collect())
-}
-
-/// What became of a write to one facility.
-#[derive(Debug, SimpleObject)]
-pub struct FacilityPayload {
-    /// The facility as it stands now, so after the write; null if there is none, or none that you can see.
-    pub facility: Option<Facility>,
-    /// The version that this write left, however often the request is repeated; with `dryRun`, the one that it would
-    /// leave. Null if nothing is written.
-    pub version: Option<i32>,
-    /// Global ids of the events that were recorded.
-    pub event_ids: Vec<ID>,
-    /// Why nothing was written; empty if it was.
-    pub user_errors: Vec<UserError>,
-}
-
-/// What became of one row of a bulk write.
-#[derive(Debug, SimpleObject)]
-pub struct BulkRow {
-    /// The row's position in the input, from 0.
-    pub index: i32,
-    /// The facility as it stands now, so after the write; null if there is none, or none that you can see.
-    pub facility: Option<Facility>,
-    /// The version that this write left, however often the request is repeated; with `dryRun`, the one that it would
-    /// leave. Null if nothing is written for this row.
-    pub version: Option<i32>,
-    /// Global ids of the events that were recorded for this row.
-    pub event_ids: Vec<ID>,
-    /// Every reason why this row was refused; empty if it was not.
-    pub user_errors: Vec<UserError>,
-}
-
-/// The payload of a write to one facility.
-pub async fn facility_payload(
-    context: &Context<'_>,
-    written: ApiResult<BulkOutcome>,
-) -> ApiResult<FacilityPayload> {
-    let actor = &caller(context)?.actor;
-    let outcome = match written {
-        Err(ApiError::Refused(problems)) => BulkOutcome::refused(problems),
-        written => written?,
-    };
-    let row = outcome.rows.into_iter().next().unwrap_or_default();
-    let facility = match row.facility {
-        None => None,
-        Some(id) => {
-            let selected = Selected::below(context, "facility");
-            let database = &services(context)?.database;
-            // What a write answers must hold the write itself: it is read where it was written.
-            facility(database, actor, &Condition::Id(id), selected).await?
-        }
-    };
-    Ok(FacilityPayload {
-        facility,
-        version: row.version,
-        event_ids: event_ids(&row),
-        user_errors: user_errors(&row.problems, actor, &["input"]),
-    })
-}
-
-/// The event that a caller names. An id of another type names none: the service says so by the input's path.
-pub fn named_event(id: &ID) -> EventId {
-    EventId(NodeId::row_of(id, NodeKind::Event).unwrap_or(0))
-}
-
-/// Global ids of a row's events.
-pub fn event_ids(row: &RowOutcome) -> Vec<ID> {
-    row.events
-        .iter()
-        .map(|id| NodeId::new(NodeKind::Event, id.0).encode())
-        .collect()
-}
-
-/// Problems as user errors at a path.
-pub fn user_errors(problems: &[Problem], actor: &Actor, path: &[&str]) -> Vec<UserError> {
-    problems
-        .iter()
-        .map(|problem| {
-            let path = path
-                .iter()
-                .copied()
-                .chain(path_of(problem))
-                .map(str::to_owned)
-                .collect();
-            UserError::of(problem, path, actor.language)
-        })
-        .collect()
-}
-
-/// The input field that a problem is about.
-fn path_of(problem: &Problem) -> Option<&'static str> {
-    use Problem as P;
-    Some(match problem {
-        P::NotFound | P::Forbidden | P::BadFacilityCode(_) => "facility",
-        P::StaleVersion { .. } => "expectedVersion",
-        P::InFuture { .. }
-        | P::TooEarly { .. }
-        | P::BeforeOpening { .. }
-        | P::AfterClosing { .. }
-        | P::BeforeLastCode { .. }
-        | P::Incomplete
-        | P::MissingDate => "on",
-        P::MissingGround { .. }
-        | P::NeededByLater { .. }
-        | P::AlreadyReached { .. }
-        | P::NotReached { .. }
-        | P::MissingMilestone => "milestone",
-        P::EventNotFound | P::MissingEvent => "eventId",
-        P::BadCode(_) | P::CodeTaken | P::CodeDoesNotFit => "code",
-        P::KindDoesNotFit => "kind",
-        P::UnknownOrganisation => "organisationId",
-        P::ReferenceTaken => "reference",
-        P::KeyReused | P::BadIdempotencyKey { .. } => "idempotencyKey",
-        P::BadReason { .. } => "reason",
-        P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
-    })
 }
 
 /// An argument that is no id of the kind wanted.

@@ -128,10 +128,12 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
         }
         Aspect::Vendor | Aspect::Chain => Some(Permission::LinkWrite),
         Aspect::Contractor => Some(Permission::HandOn),
-        // Milestones and plans have their own mutations, contacts are written anew, and a code, with the prefecture
+        // Milestones, plans, blockers and work orders have their own mutations, contacts are written anew, and a code, with the prefecture
         // that follows from it, is succeeded by another.
         Aspect::Milestone(_)
         | Aspect::Plan(_)
+        | Aspect::Blocker(_)
+        | Aspect::Installation
         | Aspect::Contacts
         | Aspect::Code
         | Aspect::Prefecture => None,
@@ -259,10 +261,10 @@ pub async fn amend(
         let refused = outcome(Some(facility), None, vec![Problem::CodeTaken]);
         return writer.refuse(transaction, refused).await;
     }
-    let events = commit(writer, &transaction, change, &[amended]).await?;
+    let written = commit(writer, &transaction, change, &[amended]).await?;
     done.change = Some(change);
     if let Some(row) = done.rows.first_mut() {
-        row.events = events.into_iter().flatten().collect();
+        row.events = written.into_iter().flat_map(|one| one.events).collect();
     }
     writer.finish(transaction, done).await
 }

@@ -113,13 +113,13 @@ pub async fn register_as(
         after,
         events,
     };
-    let ids = commit(writer, &transaction, change, &[amended]).await?;
+    let written = commit(writer, &transaction, change, &[amended]).await?;
     let outcome = BulkOutcome {
         change: Some(change),
         rows: vec![RowOutcome {
             facility: Some(facility),
             version: Some(FIRST_VERSION),
-            events: ids.into_iter().flatten().collect(),
+            events: written.into_iter().flat_map(|one| one.events).collect(),
             problems: Vec::new(),
         }],
     };

@@ -325,14 +325,14 @@ async fn connection(
     mut ids: Vec<FacilityId>,
     total: ListTotal,
 ) -> ApiResult<FacilityConnection> {
-    let database = &services(context)?.database;
+    let services = services(context)?;
     let actor = &caller(context)?.actor;
     let more = ids.len() > page.size;
     ids.truncate(page.size);
     let ahead = context.look_ahead();
     let mut selected = Selected::of(&ahead.field("nodes"));
     selected.merge(Selected::of(&ahead.field("edges").field("node")));
-    let mut facilities = facilities_by_id(database, actor, &ids, selected).await?;
+    let mut facilities = facilities_by_id(services, actor, &ids, selected).await?;
     let mut connection = Connection::with_additional_fields(page.after.is_some(), more, total);
     connection.edges = ids
         .into_iter()

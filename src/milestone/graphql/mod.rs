@@ -1,5 +1,7 @@
-//! Milestones in the API: the mutations that record, plan, withdraw and correct them.
+//! Milestones and blockers in the API: the mutations that record them.
 
+mod blocker;
 mod mutation;
 
-pub use mutation::MilestoneMutation;
+pub use blocker::BlockerMutation;
+pub use mutation::{MilestoneMutation, check_row_count};

@@ -1,16 +1,15 @@
 //! Mutations of the pipeline.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, UserError, WriteOptions,
+        ApiError, ApiResult, Date, WriteOptions,
         context::{caller, services, writer},
     },
-    db::FacilityId,
     facility::graphql::{
-        BulkRow, FacilityPayload, FacilityReference, Selected, event_ids, facilities_by_id,
-        facility_payload, named_event, named_facilities, user_errors,
+        FacilityBulkPayload, FacilityPayload, FacilityReference, bulk_payload, facility_payload,
+        named_event, named_facilities,
     },
     milestone::{
         Milestone, Problem,
@@ -148,19 +147,6 @@ pub struct MilestoneBulkRecordInput {
     reason: Option<String>,
 }
 
-/// What became of a bulk write.
-#[derive(Debug, SimpleObject)]
-pub struct MilestoneBulkRecordPayload {
-    /// Row by row, in input order.
-    rows: Vec<BulkRow>,
-    /// Rows that were written (with `dryRun`: would be).
-    written_count: i32,
-    /// Rows that were refused.
-    refused_count: i32,
-    /// What is wrong with the request itself; if anything is, no row was looked at.
-    user_errors: Vec<UserError>,
-}
-
 /// Mutations of the pipeline.
 #[derive(Default)]
 pub struct MilestoneMutation;
@@ -232,13 +218,8 @@ impl MilestoneMutation {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The rows.")] input: MilestoneBulkRecordInput,
-    ) -> ApiResult<MilestoneBulkRecordPayload> {
-        if input.rows.is_empty() || input.rows.len() > MOST_ROWS {
-            return Err(ApiError::bad_input(
-                "BAD_ROWS",
-                format!("give 1 to {MOST_ROWS} rows"),
-            ));
-        }
+    ) -> ApiResult<FacilityBulkPayload> {
+        check_row_count(input.rows.len())?;
         let options = WriteOptions {
             idempotency_key: input.idempotency_key,
             dry_run: input.dry_run,
@@ -253,22 +234,11 @@ impl MilestoneMutation {
             &options,
         )
         .await;
-        match written {
-            Err(ApiError::Refused(problems)) => {
-                let actor = &caller(context)?.actor;
-                Ok(MilestoneBulkRecordPayload {
-                    rows: Vec::new(),
-                    written_count: 0,
-                    refused_count: 0,
-                    user_errors: user_errors(&problems, actor, &["input"]),
-                })
-            }
-            written => bulk_payload(context, written?).await,
-        }
+        bulk_payload(context, written).await
     }
 }
 
-type NamedStep = (
+pub(super) type NamedStep = (
     FacilityReference,
     Result<Step, Problem>,
     Option<i32>,
@@ -310,7 +280,7 @@ fn step(row: &MilestoneRowInput) -> Result<Step, Problem> {
     })
 }
 
-async fn one(
+pub(super) async fn one(
     context: &Context<'_>,
     operation: &'static str,
     row: NamedStep,
@@ -327,7 +297,16 @@ async fn one(
     facility_payload(context, written).await
 }
 
-async fn write(
+/// A bulk write has some rows, and not too many.
+pub fn check_row_count(rows: usize) -> ApiResult<()> {
+    if (1..=MOST_ROWS).contains(&rows) {
+        return Ok(());
+    }
+    let message = format!("give 1 to {MOST_ROWS} rows");
+    Err(ApiError::bad_input("BAD_ROWS", message))
+}
+
+pub(super) async fn write(
     context: &Context<'_>,
     operation: &'static str,
     rows: Vec<NamedStep>,
@@ -355,49 +334,4 @@ async fn write(
     let outcome = write_steps(&writer, operation, &rows, policy).await?;
     services.written.notify_one();
     Ok(outcome)
-}
-
-async fn bulk_payload(
-    context: &Context<'_>,
-    outcome: BulkOutcome,
-) -> ApiResult<MilestoneBulkRecordPayload> {
-    let actor = &caller(context)?.actor;
-    let rows = context.look_ahead().field("rows");
-    let facilities = if rows.field("facility").exists() {
-        let mut ids: Vec<FacilityId> = outcome.rows.iter().filter_map(|row| row.facility).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let selected = Selected::of(&rows.field("facility"));
-        facilities_by_id(&services(context)?.database, actor, &ids, selected).await?
-    } else {
-        std::collections::HashMap::new()
-    };
-    let refused = outcome
-        .rows
-        .iter()
-        .filter(|row| !row.problems.is_empty())
-        .count();
-    let written = outcome
-        .rows
-        .iter()
-        .filter(|row| row.version.is_some())
-        .count();
-    let rows = outcome
-        .rows
-        .iter()
-        .zip(0_i32..)
-        .map(|(row, index)| BulkRow {
-            index,
-            facility: row.facility.and_then(|id| facilities.get(&id).cloned()),
-            version: row.version,
-            event_ids: event_ids(row),
-            user_errors: user_errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
-        })
-        .collect();
-    Ok(MilestoneBulkRecordPayload {
-        rows,
-        written_count: i32::try_from(written).unwrap_or(i32::MAX),
-        refused_count: i32::try_from(refused).unwrap_or(i32::MAX),
-        user_errors: Vec::new(),
-    })
 }

@@ -1,7 +1,5 @@
 //! Writing amended histories: the last step of every use case that changes one.
 
-use chrono::NaiveDate;
-
 use crate::{
     change::Writer,
     db::{ChangeId, DbErr, EventId, FacilityId, Transaction},
@@ -9,7 +7,10 @@ use crate::{
         Period,
         service::{PeriodChange, record},
     },
-    milestone::{Derived, Event, Milestone, entity},
+    milestone::{
+        Blocker, Derived, Event,
+        entity::{self, CurrentDay, FACILITY_BLOCKER, MILESTONE_PLAN},
+    },
 };
 
 /// A facility whose history was extended without breaking a rule.
@@ -29,13 +30,22 @@ pub struct Amended {
     pub events: Vec<Event>,
 }
 
-/// Writes what a change did to facilities. Answers the ids of the new events, facility by facility.
+/// The events that were written for a facility, by their ids.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The facility.
+    pub facility: FacilityId,
+    /// Its new events, in their order.
+    pub events: Vec<EventId>,
+}
+
+/// Writes what a change did to facilities. Answers the new events, facility by facility.
 pub async fn commit(
     writer: &Writer<'_>,
     transaction: &Transaction,
     change: ChangeId,
     amended: &[Amended],
-) -> Result<Vec<Vec<EventId>>, DbErr> {
+) -> Result<Vec<Written>, DbErr> {
     let events: Vec<(FacilityId, &Event)> = amended
         .iter()
         .flat_map(|one| one.events.iter().map(|event| (one.facility, event)))
@@ -48,14 +58,19 @@ pub async fn commit(
         [one] if one.before.is_some() => entity::update_state(transaction, state(one)).await?,
         many => entity::upsert_states(transaction, many.iter().map(state).collect()).await?,
     }
-    let plans: Vec<_> = amended.iter().flat_map(changed_plans).collect();
-    entity::write_plans(writer.database, transaction, &plans).await?;
+    let plans: Vec<CurrentDay> = amended.iter().flat_map(changed_plans).collect();
+    entity::write_days(writer.database, transaction, &MILESTONE_PLAN, &plans).await?;
+    let blockers: Vec<CurrentDay> = amended.iter().flat_map(changed_blockers).collect();
+    entity::write_days(writer.database, transaction, &FACILITY_BLOCKER, &blockers).await?;
     let periods: Vec<PeriodChange<'_>> = amended.iter().filter_map(changed_periods).collect();
     record(writer.database, transaction, change, &periods).await?;
     let mut ids = ids.into_iter();
     Ok(amended
         .iter()
-        .map(|one| ids.by_ref().take(one.events.len()).collect())
+        .map(|one| Written {
+            facility: one.facility,
+            events: ids.by_ref().take(one.events.len()).collect(),
+        })
         .collect())
 }
 
@@ -71,9 +86,7 @@ fn changed_periods(one: &Amended) -> Option<PeriodChange<'_>> {
     })
 }
 
-fn changed_plans(
-    one: &Amended,
-) -> impl Iterator<Item = (FacilityId, Milestone, Option<NaiveDate>)> + '_ {
+fn changed_plans(one: &Amended) -> impl Iterator<Item = CurrentDay> + '_ {
     one.after
         .current
         .planned_on
@@ -81,6 +94,18 @@ fn changed_plans(
         .filter_map(|(milestone, after)| {
             let before = one.before.as_ref();
             let before = before.and_then(|before| *before.current.planned_on.of(milestone));
-            (before != *after).then_some((one.facility, milestone, *after))
+            (before != *after).then_some((one.facility, milestone.code(), *after))
         })
+}
+
+fn changed_blockers(one: &Amended) -> impl Iterator<Item = CurrentDay> + '_ {
+    let since = |derived: &Derived, blocker| derived.current.blocked_since.get(&blocker).copied();
+    Blocker::ALL.into_iter().filter_map(move |blocker| {
+        let before = one
+            .before
+            .as_ref()
+            .and_then(|before| since(before, blocker));
+        let after = since(&one.after, blocker);
+        (before != after).then_some((one.facility, blocker.code(), after))
+    })
 }

@@ -2,12 +2,14 @@
 //! periods and deltas of one change are written together or not at all.
 
 mod commit;
+mod draft;
 mod record;
 mod recorded;
 
-pub use commit::{Amended, commit};
+pub use commit::{Amended, Written, commit};
+pub use draft::{Draft, Taken, Working, correction};
 pub use record::{
     BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, check_note,
-    correction, write_steps,
+    write_steps,
 };
 pub use recorded::already_recorded;

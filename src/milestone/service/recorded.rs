@@ -37,7 +37,7 @@ pub async fn already_recorded(database: &Database, rows: &[StepRow]) -> Result<V
         .collect())
 }
 
-/// What a row says happened; plans and corrections are something else.
+/// What a row says happened; plans, blockers and corrections are something else.
 fn fact(row: &StepRow) -> Option<Fact> {
     let facility = row.named()?;
     match row.step.as_ref().ok()? {
@@ -45,7 +45,9 @@ fn fact(row: &StepRow) -> Option<Fact> {
         Step::Withdraw { milestone, on, .. } => {
             Some((facility, *milestone, Action::Withdrawn, *on))
         }
-        Step::Plan { .. } | Step::Correct { .. } => None,
+        Step::Plan { .. } | Step::Block { .. } | Step::Unblock { .. } | Step::Correct { .. } => {
+            None
+        }
     }
 }
 

@@ -92,6 +92,8 @@ async fn a_login_shows_the_viewer_and_ends(
             "CONTACT_WRITE",
             "HAND_ON",
             "MILESTONE_WRITE",
+            "BLOCKER_WRITE",
+            "INSTALLATION_WRITE",
             "FIGURES_READ",
             "VENDOR_WRITE"
         ])

@@ -59,7 +59,9 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
     let mutation = |aim, input: Value| {
         let name = field.name();
         let selection = match field {
-            F::MilestoneBulkRecord => "rows { userErrors { code } }",
+            F::MilestoneBulkRecord | F::BlockerBulkRecord | F::InstallationBulkRecord => {
+                "rows { userErrors { code } }"
+            }
             _ => "userErrors { code }",
         };
         Ask {
@@ -267,6 +269,67 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         F::MilestoneCorrect => mutation(
             Aim::Facility,
             json!({ "facility": facility, "eventId": target.event }),
+        ),
+        F::Installations => query(
+            Aim::Facility,
+            format!(
+                "(first: 10, filter: {{ facility: {{ code: \"{}\" }} }})",
+                target.code
+            ),
+            "{ nodes { id } }",
+        ),
+        F::InstallationByReference => query(
+            Aim::Facility,
+            format!("(reference: \"{}\")", target.reference),
+            "{ id }",
+        ),
+        F::InstallationChecklists => query(Aim::Nothing, String::new(), "{ kind version }"),
+        // The order is open: whoever may open one or take back its end is told so.
+        F::InstallationOpen => mutation(Aim::Facility, json!({ "facility": facility })),
+        F::InstallationReopen => mutation(Aim::Facility, json!({ "facility": facility })),
+        F::InstallationPlan => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "plannedOn": "2022-01-15" }),
+        ),
+        F::InstallationStart | F::InstallationCancel => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "on": "2021-12-01" }),
+        ),
+        F::InstallationCheck => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "items": [{ "item": "LINE_TESTED", "doneOn": "2021-12-01" }] }),
+        ),
+        F::InstallationFinish => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "on": "2021-12-01", "withChecks": true }),
+        ),
+        F::InstallationReferenceSet => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "reference": format!("made-up-{unique}") }),
+        ),
+        F::InstallationBulkRecord => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "facility": facility, "action": "PLAN", "on": "2022-01-15" }] }),
+        ),
+        F::InstallationChecklistPublish => mutation(
+            Aim::Nothing,
+            json!({ "kind": "PHARMACY", "items": [{ "code": "ALL", "labelJa": "全部", "labelEn": "All" }] }),
+        ),
+        F::BlockerOpen => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "blocker": "BUDGET", "on": "2021-12-01" }),
+        ),
+        F::BlockerResolve => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "blocker": "NO_PC", "on": "2021-12-01" }),
+        ),
+        F::BlockerCorrect => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "eventId": target.blocker }),
+        ),
+        F::BlockerBulkRecord => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "facility": facility, "blocker": "BUDGET", "on": "2021-12-01" }] }),
         ),
         F::MilestoneBulkRecord => mutation(
             Aim::Facility,

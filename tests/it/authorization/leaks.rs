@@ -213,6 +213,7 @@ async fn an_id_of_what_is_out_of_scope_is_as_good_as_one_made_up(
     let ids = [
         outside.facility.clone(),
         outside.event.clone(),
+        outside.order.clone(),
         outside.token.clone(),
         outside.invitation(Kind::Vendor),
         outside.organisation(Kind::Vendor),

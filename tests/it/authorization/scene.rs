@@ -27,6 +27,10 @@ pub struct Target {
     pub facility: String,
     /// A milestone that it reached.
     pub event: String,
+    /// The global id of the record of what holds it up.
+    pub blocker: String,
+    /// The global id of its work order.
+    pub order: String,
     /// A link that it has.
     pub link: String,
     /// The organisations around it, one of each kind.
@@ -109,6 +113,8 @@ impl Scene {
             reference,
             facility: String::new(),
             event: String::new(),
+            blocker: String::new(),
+            order: String::new(),
             link: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
@@ -176,6 +182,15 @@ impl Scene {
         let recorded = self
             .write(&ministry, "milestoneRecord", "eventIds", applied)
             .await;
+        let blocked =
+            json!({ "facility": { "id": facility }, "blocker": "NO_PC", "on": "2021-06-01" });
+        let blocked = self
+            .write(&ministry, "blockerOpen", "eventIds", blocked)
+            .await;
+        let order = json!({ "facility": { "id": facility }, "plannedOn": "2021-12-24" });
+        let order = self
+            .write(&ministry, "installationOpen", "installation { id }", order)
+            .await;
         let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
         let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
             "permissions": ["FACILITY_READ"], "expiresAt": "2022-06-01T00:00:00Z" });
@@ -185,15 +200,26 @@ impl Scene {
         let target = self.target(side);
         target.facility = facility;
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
+        target.blocker = blocked["eventIds"][0].as_str().unwrap().to_owned();
+        target.order = order["installation"]["id"].as_str().unwrap().to_owned();
         target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);
+        let order = NodeId::row_of(
+            &async_graphql::ID(target.order.clone()),
+            NodeKind::Installation,
+        )
+        .unwrap();
         let organisations: Vec<OrganisationId> = target
             .organisations
             .values()
             .map(|organisation| organisation.id)
             .collect();
         for organisation in organisations {
+            self.world
+                .database
+                .run(&format!("INSERT INTO installation_reference (organisation_id, reference, installation_id) VALUES ({organisation}, '{reference}', {order})"))
+                .await;
             self.world
                 .database
                 .run(&format!("INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ({organisation}, '{reference}', {row})"))

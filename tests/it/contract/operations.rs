@@ -311,6 +311,99 @@ async fn pipeline(story: &mut Story) {
             step("READER_APPLIED", "2021-12-15"),
         )
         .await;
+    blockers(story).await;
+    installations(story).await;
+}
+
+/// A vendor's day on the site of a pharmacy.
+async fn installations(story: &mut Story) {
+    let of = |fields: Value| {
+        let mut input = json!({ "facility": { "code": PHARMACY } });
+        for (name, value) in fields.as_object().unwrap() {
+            input[name] = value.clone();
+        }
+        json!({ "input": input })
+    };
+    let list = json!({ "kind": "HOSPITAL", "items": [
+        { "code": "LINE_TESTED", "labelJa": "回線の疎通確認", "labelEn": "Line tested" },
+        { "code": "WARDS_INFORMED", "labelJa": "病棟への周知", "labelEn": "Wards informed", "required": false },
+    ] });
+    let list = json!({ "input": list });
+    story.tell(Some("ministry"), "PublishChecklist", list).await;
+    story.tell(Some("vendor"), "Checklists", json!({})).await;
+    let end = json!({ "on": "2021-12-15", "withChecks": true, "minutes": 190, "crew": 2 });
+    for (name, fields) in [
+        (
+            "OpenInstallation",
+            json!({ "plannedOn": "2021-12-10", "window": "MORNING", "reference": "W-0042" }),
+        ),
+        (
+            "PlanInstallation",
+            json!({ "plannedOn": "2021-12-15", "note": "ルーターの入荷待ち" }),
+        ),
+        ("StartInstallation", json!({ "on": "2021-12-15" })),
+        (
+            "CheckInstallation",
+            json!({ "items": [
+                { "item": "TERMINAL_SET_UP", "doneOn": "2021-12-15" },
+                { "item": "READER_CONNECTED", "doneOn": "2021-12-15" },
+            ] }),
+        ),
+        ("FinishInstallation", end),
+        (
+            "ReopenInstallation",
+            json!({ "note": "別の店舗と取り違え" }),
+        ),
+        ("NameInstallation", json!({ "reference": "W-0043" })),
+    ] {
+        story.tell(Some("vendor"), name, of(fields)).await;
+    }
+    let mine = json!({ "first": 10, "filter": { "plannedUntil": "2021-12-31" } });
+    story.tell(Some("vendor"), "Installations", mine).await;
+    let named = json!({ "reference": "W-0043" });
+    story
+        .tell(Some("vendor"), "InstallationByReference", named)
+        .await;
+    let never = of(json!({ "on": "2021-12-16", "note": "閉店予定" }));
+    story.tell(Some("chain"), "CancelInstallation", never).await;
+    let rows = json!({ "input": { "rows": [
+        { "facility": { "code": PHARMACY }, "action": "OPEN", "on": "2021-12-24" },
+        { "facility": { "code": PHARMACY }, "action": "PLAN", "on": "2022-01-14", "note": "年末は不可" },
+    ] } });
+    story
+        .tell(Some("vendor"), "RecordInstallations", rows)
+        .await;
+}
+
+async fn blockers(story: &mut Story) {
+    let step = |code: &str, blocker: &str, on: &str| json!({ "input": { "facility": { "code": code }, "blocker": blocker, "on": on } });
+    let opened = story
+        .tell(
+            Some("vendor"),
+            "OpenBlocker",
+            step(CLINIC, "NO_ROUTER", "2021-12-01"),
+        )
+        .await;
+    let event = text(&opened, "/data/blockerOpen/eventIds/0");
+    let correction = json!({ "input": { "facility": { "code": CLINIC }, "eventId": event, "on": "2021-12-02", "note": "one day late" } });
+    story
+        .tell(Some("vendor"), "CorrectBlocker", correction)
+        .await;
+    story
+        .tell(
+            Some("vendor"),
+            "ResolveBlocker",
+            step(CLINIC, "NO_ROUTER", "2021-12-16"),
+        )
+        .await;
+    let rows = json!({ "input": { "errorPolicy": "REJECT_FAILED_ROWS", "rows": [
+        { "facility": { "code": CLINIC }, "blocker": "CERTIFICATE", "on": "2021-12-03" },
+        { "facility": { "code": PHARMACY }, "blocker": "BUDGET", "on": "2021-12-13" },
+    ] } });
+    story.tell(Some("ministry"), "RecordBlockers", rows).await;
+    let waits =
+        json!({ "blocked": { "by": ["CERTIFICATE"], "businessDaysAtLeast": 5 }, "first": 10 });
+    story.tell(Some("vendor"), "WhoWaits", waits).await;
 }
 
 async fn reading(story: &mut Story, clinic: &str) {
@@ -408,6 +501,10 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "milestone": "INSTALLED", "on": "2021-12-01" }))
         .collect();
+    let plans: Vec<Value> = codes
+        .iter()
+        .map(|code| json!({ "facility": { "code": code }, "action": "PLAN", "on": "2022-01-14" }))
+        .collect();
     let ids: Vec<String> = (1_i64..)
         .take(rows)
         .map(|row| NodeId::new(NodeKind::Facility, row).encode().0)
@@ -421,6 +518,8 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("NationalList", json!({ "first": rows })),
         ("SearchFacilities", json!({ "text": "歯科", "first": rows })),
         ("ChainStores", json!({ "first": rows })),
+        ("WhoWaits", json!({ "blocked": {}, "first": rows })),
+        ("Installations", json!({ "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
         ("Vendors", json!({ "first": rows })),
         ("SupportContractors", json!({ "first": rows })),
@@ -445,6 +544,10 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
             "RecordMilestones",
             json!({ "input": { "dryRun": true, "rows": steps } }),
         ),
+        (
+            "RecordInstallations",
+            json!({ "input": { "dryRun": true, "rows": plans } }),
+        ),
     ]
 }
 
@@ -466,6 +569,24 @@ async fn register(served: &Served, numbers: std::ops::Range<u32>) -> Vec<String>
         codes.push(code);
     }
     codes
+}
+
+/// Opens a work order for each, and tells what holds it up.
+async fn put_to_work(served: &Served, codes: &[String]) {
+    let row = |code: &String| json!({ "facility": { "code": code }, "action": "OPEN", "on": "2021-12-24" });
+    let orders: Vec<Value> = codes.iter().map(row).collect();
+    let row = |code: &String| json!({ "facility": { "code": code }, "blocker": "NO_PC", "on": "2021-12-01" });
+    let blockers: Vec<Value> = codes.iter().map(row).collect();
+    for (name, rows) in [
+        ("RecordInstallations", orders),
+        ("RecordBlockers", blockers),
+    ] {
+        let input = json!({ "input": { "rows": rows } });
+        let response = served
+            .post(Some("ministry"), &documents()[name], &input)
+            .await;
+        assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+    }
 }
 
 #[rstest]
@@ -492,7 +613,9 @@ async fn no_operation_costs_a_statement_per_row(
     let mut counts: Vec<BTreeMap<&str, u64>> = Vec::new();
     for rows in [10, 100] {
         let from = u32::try_from(codes.len()).unwrap();
-        codes.extend(register(&served, from..u32::try_from(rows).unwrap()).await);
+        let new = register(&served, from..u32::try_from(rows).unwrap()).await;
+        put_to_work(&served, &new).await;
+        codes.extend(new);
         let link = format!("UPDATE facility_state SET vendor_id = {vendor}, chain_id = {chain}");
         served.world.database.run(&link).await;
         served.settle().await;

@@ -1,0 +1,665 @@
+//! Mutations of work orders.
+
+use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+
+use super::types::{Installation, InstallationChecklist, Wanted, by_id, told};
+use crate::{
+    api::{
+        ApiError, ApiResult, Date, UserError, WriteOptions,
+        context::{caller, services, writer},
+    },
+    facility::{
+        FacilityKind,
+        graphql::{FacilityReference, named_facilities, user_errors},
+    },
+    installation::{
+        ChecklistItem, InstallationProblem, VisitWindow,
+        service::{self, Effort, Outcome, RowOutcome, Step, StepRow, Tick, write_steps},
+    },
+    milestone::{self, graphql::check_row_count, service::ErrorPolicy},
+};
+
+/// How work on a site ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum InstallationResult {
+    /// Everything is installed and connected: INSTALLED is recorded.
+    #[default]
+    Done,
+    /// Somebody was there, and it could not be finished: open another order when it can.
+    Failed,
+}
+
+/// A work order to be opened.
+#[derive(Debug, InputObject)]
+pub struct InstallationOpenInput {
+    /// Whose; it must have no open order, and not be installed.
+    facility: FacilityReference,
+    /// The planned day, which becomes the facility's plan of INSTALLED; without it a plan that is there stays.
+    planned_on: Option<Date>,
+    /// At which time of that day.
+    window: Option<VisitWindow>,
+    /// What your organisation calls it.
+    reference: Option<String>,
+    /// A remark kept with the record.
+    note: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// Another day for an open order.
+#[derive(Debug, InputObject)]
+pub struct InstallationPlanInput {
+    /// Whose open order.
+    facility: FacilityReference,
+    /// The planned day; null drops the plan. Every earlier promise is kept.
+    planned_on: Option<Date>,
+    /// At which time of that day.
+    window: Option<VisitWindow>,
+    /// Why another day: kept with the promise.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// The beginning of the work.
+#[derive(Debug, InputObject)]
+pub struct InstallationStartInput {
+    /// Whose open order.
+    facility: FacilityReference,
+    /// The civil day (JST) on which it began; not in the future. Told again, the later word counts.
+    on: Date,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// An item of the checklist.
+#[derive(Debug, InputObject)]
+pub struct InstallationTick {
+    /// The word of the item, such as LINE_TESTED.
+    item: String,
+    /// The civil day (JST) on which it was done; null if it is not done after all.
+    done_on: Option<Date>,
+}
+
+/// Items of the checklist to be ticked off.
+#[derive(Debug, InputObject)]
+pub struct InstallationCheckInput {
+    /// Whose open order.
+    facility: FacilityReference,
+    /// Which items.
+    items: Vec<InstallationTick>,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// The end of the work.
+#[derive(Debug, InputObject)]
+pub struct InstallationFinishInput {
+    /// Whose open order.
+    facility: FacilityReference,
+    /// The civil day (JST) on which it ended; not in the future.
+    on: Date,
+    /// How it ended.
+    #[graphql(default)]
+    result: InstallationResult,
+    /// Minutes of work on the site, whoever was there.
+    minutes: Option<i32>,
+    /// How many people were there.
+    crew: Option<i32>,
+    /// Tick off, on that day, what must be done and is not ticked off yet; otherwise that refuses DONE.
+    #[graphql(default)]
+    with_checks: bool,
+    /// A remark kept with the order.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// An order that won't be done.
+#[derive(Debug, InputObject)]
+pub struct InstallationCancelInput {
+    /// Whose open order; its plan is dropped.
+    facility: FacilityReference,
+    /// The civil day (JST) on which that was said; not in the future.
+    on: Date,
+    /// Why: kept with the order.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// An order that had not ended after all.
+#[derive(Debug, InputObject)]
+pub struct InstallationReopenInput {
+    /// Whose last order. INSTALLED, if the order recorded it, is voided as a mistake.
+    facility: FacilityReference,
+    /// A remark kept with the record.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// What your organisation calls an order.
+#[derive(Debug, InputObject)]
+pub struct InstallationReferenceSetInput {
+    /// Whose last order.
+    facility: FacilityReference,
+    /// The reference, 1 to 100 characters, yours alone; null removes it.
+    reference: Option<String>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// What a row of a bulk write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum InstallationAction {
+    /// Opens an order, planned for `on` if that is given, called `reference`.
+    Open,
+    /// Plans the open order for `on`; without it, the plan is dropped.
+    Plan,
+    /// The work began `on` a day.
+    Start,
+    /// The `items` were done `on` a day; without it, they are not done after all.
+    Check,
+    /// It ended well `on` a day: INSTALLED is recorded.
+    Finish,
+    /// It ended `on` a day, and could not be finished.
+    Fail,
+    /// It won't be done; said `on` a day.
+    Cancel,
+    /// The last order had not ended after all.
+    Reopen,
+    /// The last order is called `reference`; without it, nothing any more.
+    SetReference,
+}
+
+/// One row of a bulk write. Several rows for one facility are taken in their order.
+#[derive(Debug, InputObject)]
+pub struct InstallationRowInput {
+    /// Whose order.
+    facility: FacilityReference,
+    /// What to do.
+    action: InstallationAction,
+    /// The civil day (JST).
+    on: Option<Date>,
+    /// OPEN, PLAN: at which time of the day.
+    window: Option<VisitWindow>,
+    /// CHECK: the words of the items.
+    #[graphql(default)]
+    items: Vec<String>,
+    /// FINISH, FAIL: minutes of work on the site.
+    minutes: Option<i32>,
+    /// FINISH, FAIL: how many people were there.
+    crew: Option<i32>,
+    /// FINISH: tick off what must be done and is not ticked off yet.
+    #[graphql(default)]
+    with_checks: bool,
+    /// OPEN, SET_REFERENCE: what your organisation calls it.
+    reference: Option<String>,
+    /// A remark.
+    note: Option<String>,
+    /// The version of the order that you read: refused if somebody changed it since.
+    expected_version: Option<i32>,
+}
+
+/// Up to 5,000 steps of work orders in one request.
+#[derive(Debug, InputObject)]
+pub struct InstallationBulkRecordInput {
+    /// The rows, answered in this order.
+    rows: Vec<InstallationRowInput>,
+    /// What becomes of the request if some rows fail.
+    #[graphql(default_with = "ErrorPolicy::RejectAll")]
+    error_policy: ErrorPolicy,
+    // Written out: to flatten them copies the rows.
+    /// Under which a repeated request has one effect.
+    idempotency_key: Option<String>,
+    /// Check everything and answer the same, but change nothing.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why, kept with the change.
+    reason: Option<String>,
+}
+
+/// A thing to be done at a site.
+#[derive(Debug, InputObject, serde::Serialize)]
+pub struct ChecklistEntryInput {
+    /// The word by which it is ticked off: capital letters, digits and underscores.
+    code: String,
+    /// What it is, in Japanese.
+    label_ja: String,
+    /// What it is, in English.
+    label_en: String,
+    /// Nothing is finished without it.
+    #[graphql(default = true)]
+    required: bool,
+}
+
+/// A new version of a checklist.
+#[derive(Debug, InputObject)]
+pub struct InstallationChecklistPublishInput {
+    /// Of which kind of facility.
+    kind: FacilityKind,
+    /// What has to be done, in the order of the work; at most 50.
+    items: Vec<ChecklistEntryInput>,
+    /// The newest version that you read: refused if another was published since.
+    expected_version: Option<i32>,
+    #[graphql(flatten)]
+    options: WriteOptions,
+}
+
+/// What became of a write to one work order.
+#[derive(Debug, SimpleObject)]
+pub struct InstallationPayload {
+    /// The order as it stands now, so after the write; null if there is none, or none that you can see.
+    installation: Option<Installation>,
+    /// The version of the order that this write left, however often the request is repeated; with `dryRun`, the one
+    /// that it would leave. Null if nothing is written.
+    version: Option<i32>,
+    /// Why nothing was written; empty if it was.
+    user_errors: Vec<UserError>,
+}
+
+/// What became of one row of a bulk write.
+#[derive(Debug, SimpleObject)]
+pub struct InstallationBulkRow {
+    /// The row's position in the input, from 0.
+    index: i32,
+    /// The order as it stands now, so after the write; null if there is none, or none that you can see.
+    installation: Option<Installation>,
+    /// The version of the order that this write left, however often the request is repeated; with `dryRun`, the one
+    /// that it would leave. Null if nothing is written for this row.
+    version: Option<i32>,
+    /// Every reason why this row was refused; empty if it was not.
+    user_errors: Vec<UserError>,
+}
+
+/// What became of a bulk write.
+#[derive(Debug, SimpleObject)]
+pub struct InstallationBulkPayload {
+    /// Row by row, in input order.
+    rows: Vec<InstallationBulkRow>,
+    /// Rows that were written (with `dryRun`: would be).
+    written_count: i32,
+    /// Rows that were refused.
+    refused_count: i32,
+    /// What is wrong with the request itself; if anything is, no row was looked at.
+    user_errors: Vec<UserError>,
+}
+
+/// What became of a checklist.
+#[derive(Debug, SimpleObject)]
+pub struct InstallationChecklistPayload {
+    /// The list as it was published; null if it was not.
+    checklist: Option<InstallationChecklist>,
+    /// Why it was not; empty if it was.
+    user_errors: Vec<UserError>,
+}
+
+/// Mutations of work orders.
+#[derive(Default)]
+pub struct InstallationMutation;
+
+#[Object]
+impl InstallationMutation {
+    /// Opens a work order.
+    async fn installation_open(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order.")] input: InstallationOpenInput,
+    ) -> ApiResult<InstallationPayload> {
+        let step = Step::Open {
+            planned_on: input.planned_on.map(|day| day.0),
+            window: input.window,
+            reference: input.reference,
+        };
+        let row = (input.facility, Ok(step), None, input.note);
+        one(context, "installationOpen", row, input.options).await
+    }
+
+    /// Plans an open work order for a day, or drops the plan.
+    async fn installation_plan(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The plan.")] input: InstallationPlanInput,
+    ) -> ApiResult<InstallationPayload> {
+        let step = Step::Plan {
+            on: input.planned_on.map(|day| day.0),
+            window: input.window,
+        };
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
+        one(context, "installationPlan", row, input.options).await
+    }
+
+    /// Tells that the work began.
+    async fn installation_start(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "When.")] input: InstallationStartInput,
+    ) -> ApiResult<InstallationPayload> {
+        let step = Step::Start { on: input.on.0 };
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
+        one(context, "installationStart", row, input.options).await
+    }
+
+    /// Ticks off items of the checklist, or takes that back.
+    async fn installation_check(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which.")] input: InstallationCheckInput,
+    ) -> ApiResult<InstallationPayload> {
+        let tick = |tick: InstallationTick| Tick {
+            item: tick.item,
+            done_on: tick.done_on.map(|day| day.0),
+        };
+        let step = Step::Check {
+            ticks: input.items.into_iter().map(tick).collect(),
+        };
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
+        one(context, "installationCheck", row, input.options).await
+    }
+
+    /// Tells how the work ended. If it ended well, INSTALLED is recorded on that day in the same change.
+    async fn installation_finish(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How.")] input: InstallationFinishInput,
+    ) -> ApiResult<InstallationPayload> {
+        let effort = Effort {
+            minutes: input.minutes,
+            crew: input.crew,
+        };
+        let on = input.on.0;
+        let step = match input.result {
+            InstallationResult::Done => Step::Finish {
+                on,
+                effort,
+                with_checks: input.with_checks,
+            },
+            InstallationResult::Failed => Step::Fail { on, effort },
+        };
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
+        one(context, "installationFinish", row, input.options).await
+    }
+
+    /// Ends an open work order that won't be done.
+    async fn installation_cancel(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which.")] input: InstallationCancelInput,
+    ) -> ApiResult<InstallationPayload> {
+        let step = Step::Cancel { on: input.on.0 };
+        let row = (input.facility, Ok(step), input.expected_version, input.note);
+        one(context, "installationCancel", row, input.options).await
+    }
+
+    /// Takes back that a work order ended.
+    async fn installation_reopen(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which.")] input: InstallationReopenInput,
+    ) -> ApiResult<InstallationPayload> {
+        let row = (
+            input.facility,
+            Ok(Step::Reopen),
+            input.expected_version,
+            input.note,
+        );
+        one(context, "installationReopen", row, input.options).await
+    }
+
+    /// Sets what your organisation calls a work order, or removes that.
+    async fn installation_reference_set(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The reference.")] input: InstallationReferenceSetInput,
+    ) -> ApiResult<InstallationPayload> {
+        let step = Step::Name {
+            reference: input.reference,
+        };
+        let row = (input.facility, Ok(step), None, None);
+        one(context, "installationReferenceSet", row, input.options).await
+    }
+
+    /// Takes up to 5,000 steps of work orders in one change, and answers row by row.
+    async fn installation_bulk_record(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The rows.")] input: InstallationBulkRecordInput,
+    ) -> ApiResult<InstallationBulkPayload> {
+        check_row_count(input.rows.len())?;
+        let options = WriteOptions {
+            idempotency_key: input.idempotency_key,
+            dry_run: input.dry_run,
+            reason: input.reason,
+        };
+        let named = |mut row: InstallationRowInput| {
+            let step = step(&mut row);
+            (row.facility, step, row.expected_version, row.note)
+        };
+        let rows = input.rows.into_iter().map(named).collect();
+        let operation = "installationBulkRecord";
+        let written = write(context, operation, rows, input.error_policy, &options).await;
+        bulk_payload(context, written).await
+    }
+
+    /// Publishes a new version of the checklist of a kind of facility. Orders that are opened from now on follow it.
+    async fn installation_checklist_publish(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The list.")] input: InstallationChecklistPublishInput,
+    ) -> ApiResult<InstallationChecklistPayload> {
+        let operation = "installationChecklistPublish";
+        let actor = &caller(context)?.actor;
+        let content = (input.kind, &input.items, input.expected_version);
+        let writer = match writer(context, operation, &input.options, &content) {
+            Err(ApiError::Refused(problems)) => {
+                return Ok(InstallationChecklistPayload {
+                    checklist: None,
+                    user_errors: user_errors(&problems, actor, &["input"]),
+                });
+            }
+            writer => writer?,
+        };
+        let item = |item: ChecklistEntryInput| ChecklistItem {
+            code: item.code,
+            label_ja: item.label_ja.trim().to_owned(),
+            label_en: item.label_en.trim().to_owned(),
+            required: item.required,
+        };
+        let items = input.items.into_iter().map(item).collect();
+        let outcome = service::publish(&writer, input.kind, items, input.expected_version).await?;
+        let at = |(path, problem): &(Vec<String>, InstallationProblem)| {
+            let mut error = told(problem, actor, &["input"]);
+            error.path = std::iter::once("input".to_owned())
+                .chain(path.iter().cloned())
+                .collect();
+            error
+        };
+        let language = actor.language;
+        Ok(InstallationChecklistPayload {
+            user_errors: outcome.problems.iter().map(at).collect(),
+            checklist: outcome
+                .checklist
+                .map(|list| InstallationChecklist::told(list, language)),
+        })
+    }
+}
+
+type NamedStep = (
+    FacilityReference,
+    Result<Step, InstallationProblem>,
+    Option<i32>,
+    Option<String>,
+);
+
+fn step(row: &mut InstallationRowInput) -> Result<Step, InstallationProblem> {
+    let on = row.on.map(|day| day.0);
+    let day = on.ok_or(InstallationProblem::MissingDate);
+    let effort = Effort {
+        minutes: row.minutes,
+        crew: row.crew,
+    };
+    let window = row.window;
+    Ok(match row.action {
+        InstallationAction::Open => Step::Open {
+            planned_on: on,
+            window,
+            reference: row.reference.take(),
+        },
+        InstallationAction::Plan => Step::Plan { on, window },
+        InstallationAction::Start => Step::Start { on: day? },
+        InstallationAction::Check => {
+            let items = std::mem::take(&mut row.items).into_iter();
+            let ticks = items.map(|item| Tick { item, done_on: on }).collect();
+            Step::Check { ticks }
+        }
+        InstallationAction::Finish => Step::Finish {
+            on: day?,
+            effort,
+            with_checks: row.with_checks,
+        },
+        InstallationAction::Fail => Step::Fail { on: day?, effort },
+        InstallationAction::Cancel => Step::Cancel { on: day? },
+        InstallationAction::Reopen => Step::Reopen,
+        InstallationAction::SetReference => Step::Name {
+            reference: row.reference.take(),
+        },
+    })
+}
+
+async fn write(
+    context: &Context<'_>,
+    operation: &'static str,
+    rows: Vec<NamedStep>,
+    policy: ErrorPolicy,
+    options: &WriteOptions,
+) -> ApiResult<Outcome> {
+    let writer = writer(context, operation, options, &(&rows, policy))?;
+    let services = services(context)?;
+    let (references, steps): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .map(|(reference, step, version, note)| (reference, (step, version, note)))
+        .unzip();
+    let actor = &caller(context)?.actor;
+    let found = named_facilities(&services.database, actor, &references).await?;
+    let rows: Vec<StepRow> = found
+        .into_iter()
+        .zip(steps)
+        .map(|(facility, (step, expected_version, note))| StepRow {
+            facility,
+            step,
+            expected_version,
+            note,
+        })
+        .collect();
+    let outcome = write_steps(&writer, operation, &rows, policy).await?;
+    services.written.notify_one();
+    Ok(outcome)
+}
+
+async fn one(
+    context: &Context<'_>,
+    operation: &'static str,
+    row: NamedStep,
+    options: WriteOptions,
+) -> ApiResult<InstallationPayload> {
+    let policy = ErrorPolicy::RejectAll;
+    let written = write(context, operation, vec![row], policy, &options).await;
+    let actor = &caller(context)?.actor;
+    let row = match written {
+        Err(ApiError::Refused(problems)) => RowOutcome {
+            problems: as_ours(problems),
+            ..RowOutcome::default()
+        },
+        written => written?.rows.into_iter().next().unwrap_or_default(),
+    };
+    let wanted = Wanted::of(&context.look_ahead().field("installation"));
+    let ids: Vec<i64> = row.order.iter().map(|order| order.0).collect();
+    Ok(InstallationPayload {
+        installation: by_id(context, &ids, wanted).await?.into_values().next(),
+        version: row.version,
+        user_errors: errors(&row.problems, actor, &["input"]),
+    })
+}
+
+fn as_ours(problems: Vec<milestone::Problem>) -> Vec<InstallationProblem> {
+    problems.into_iter().map(Into::into).collect()
+}
+
+fn errors(
+    problems: &[InstallationProblem],
+    actor: &crate::auth::Actor,
+    path: &[&str],
+) -> Vec<UserError> {
+    problems
+        .iter()
+        .map(|problem| told(problem, actor, path))
+        .collect()
+}
+
+async fn bulk_payload(
+    context: &Context<'_>,
+    written: ApiResult<Outcome>,
+) -> ApiResult<InstallationBulkPayload> {
+    let actor = &caller(context)?.actor;
+    let outcome = match written {
+        Err(ApiError::Refused(problems)) => {
+            return Ok(InstallationBulkPayload {
+                rows: Vec::new(),
+                written_count: 0,
+                refused_count: 0,
+                user_errors: user_errors(&problems, actor, &["input"]),
+            });
+        }
+        written => written?,
+    };
+    let rows = context.look_ahead().field("rows");
+    let mut ids: Vec<i64> = Vec::new();
+    if rows.field("installation").exists() {
+        let orders = outcome.rows.iter().filter_map(|row| row.order);
+        ids.extend(orders.map(|order| order.0));
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    let wanted = Wanted::of(&rows.field("installation"));
+    let orders = by_id(context, &ids, wanted).await?;
+    let count = |counted: &dyn Fn(&RowOutcome) -> bool| {
+        let rows = outcome.rows.iter().filter(|row| counted(row)).count();
+        i32::try_from(rows).unwrap_or(i32::MAX)
+    };
+    let written_count = count(&|row| row.version.is_some());
+    let refused_count = count(&|row| !row.problems.is_empty());
+    let rows = outcome
+        .rows
+        .iter()
+        .zip(0_i32..)
+        .map(|(row, index)| InstallationBulkRow {
+            index,
+            installation: row.order.and_then(|id| orders.get(&id.0).cloned()),
+            version: row.version,
+            user_errors: errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
+        })
+        .collect();
+    Ok(InstallationBulkPayload {
+        rows,
+        written_count,
+        refused_count,
+        user_errors: Vec::new(),
+    })
+}

@@ -1,0 +1,422 @@
+//! A request: its rows one by one, then everything at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::step::{Ground, MOST_REFERENCE, Order, Step, bad_day};
+use crate::{
+    auth::Permission,
+    change::{self, WriteError, Writer},
+    db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction, is_unique_violation},
+    installation::{
+        Checklist, Installation, InstallationId, InstallationProblem as Problem, entity,
+    },
+    milestone::{
+        self, Aspect, Event,
+        authority::Topic,
+        service::{Draft, ErrorPolicy, Taken, check_note, commit},
+    },
+};
+
+/// One row of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// The facility, or why there is none.
+    pub facility: Result<FacilityId, milestone::Problem>,
+    /// What to do, or what is wrong with how it was asked.
+    pub step: Result<Step, Problem>,
+    /// The version of the order that the caller read.
+    pub expected_version: Option<i32>,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// What became of one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowOutcome {
+    /// The facility, if the caller can see it.
+    pub facility: Option<FacilityId>,
+    /// Its order; `None` if it has none.
+    pub order: Option<InstallationId>,
+    /// The version of the order that the write left, or, if it was only tried, would leave. `None` if nothing is
+    /// written for this row.
+    pub version: Option<i32>,
+    /// Why it was refused.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The change that recorded it, if anything was written.
+    pub change: Option<ChangeId>,
+    /// Row by row, in input order.
+    pub rows: Vec<RowOutcome>,
+}
+
+/// Does the steps of all rows in one transaction, by the error policy, or answers as the first time if they were done
+/// before under the same key.
+pub async fn write_steps(
+    writer: &Writer<'_>,
+    operation: &'static str,
+    rows: &[StepRow],
+    policy: ErrorPolicy,
+) -> Result<Outcome, WriteError> {
+    let transaction = writer.database.begin().await?;
+    let mut request = Request::read(writer, &transaction, rows).await?;
+    for (index, row) in rows.iter().enumerate() {
+        request.take(writer, index, row);
+    }
+    let refused = request.refused() && policy == ErrorPolicy::RejectAll;
+    let nothing = refused || request.draft.is_unchanged();
+    if nothing || writer.dry_run {
+        let outcome = request.into_outcome(None, nothing);
+        return writer.refuse(transaction, outcome).await;
+    }
+    let organisation = request.draft.in_name_of(writer.actor);
+    let change = change::record(&transaction, writer, organisation, operation).await?;
+    commit(writer, &transaction, change, &request.draft.amended()).await?;
+    match request.write(writer, &transaction, change).await {
+        Ok(()) => {
+            let outcome = request.into_outcome(Some(change), false);
+            writer.finish(transaction, outcome).await
+        }
+        // Somebody took a reference since we looked.
+        Err(error) if is_unique_violation(&error) => {
+            request.refuse_names();
+            let outcome = request.into_outcome(None, true);
+            writer.leave_nothing(transaction, outcome).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What an organisation is to call the order that a facility has when all rows are taken.
+#[derive(Debug)]
+struct Name {
+    row: usize,
+    organisation: OrganisationId,
+    facility: FacilityId,
+    reference: Option<String>,
+}
+
+/// The request while its rows are checked one by one.
+struct Request {
+    draft: Draft,
+    checklists: Vec<Checklist>,
+    /// The orders of each facility that matter: the last that is stored, and one that the request opens after it.
+    orders: BTreeMap<FacilityId, Vec<Order>>,
+    names: Vec<Name>,
+    /// Whose references are taken by which order; none for one that the request opens.
+    taken: HashMap<(OrganisationId, String), Option<InstallationId>>,
+    rows: Vec<RowOutcome>,
+}
+
+impl Request {
+    async fn read(
+        writer: &Writer<'_>,
+        transaction: &Transaction,
+        rows: &[StepRow],
+    ) -> Result<Self, DbErr> {
+        let facilities: Vec<FacilityId> = rows
+            .iter()
+            .filter_map(|row| row.facility.as_ref().ok().copied())
+            .collect();
+        let draft = Draft::read(writer, transaction, facilities.clone()).await?;
+        let orders = entity::last_of(writer.database, transaction, &facilities).await?;
+        let references: Vec<String> = rows
+            .iter()
+            .filter_map(|row| row.step.as_ref().ok()?.name().flatten())
+            .filter(|reference| is_reference(reference))
+            .map(|reference| reference.trim().to_owned())
+            .collect();
+        let mut taken = HashMap::new();
+        if !references.is_empty() {
+            for organisation in writer
+                .actor
+                .organisations_with(Permission::InstallationWrite)
+            {
+                let found = entity::taken(
+                    writer.database,
+                    transaction,
+                    organisation,
+                    references.clone(),
+                );
+                let found = found.await?.into_iter();
+                taken.extend(found.map(|(text, order)| ((organisation, text), Some(order))));
+            }
+        }
+        Ok(Self {
+            draft,
+            checklists: entity::checklists(transaction).await?,
+            orders: orders
+                .into_iter()
+                .map(|(facility, (order, checks))| (facility, vec![Order::stored(order, checks)]))
+                .collect(),
+            names: Vec::new(),
+            taken,
+            rows: Vec::with_capacity(rows.len()),
+        })
+    }
+
+    fn take(&mut self, writer: &Writer<'_>, index: usize, row: &StepRow) {
+        let problems = self.check(writer, index, row).err().unwrap_or_default();
+        let unseen = Problem::Facility(milestone::Problem::NotFound);
+        let facility = row.facility.as_ref().ok().copied();
+        self.rows.push(RowOutcome {
+            facility: facility.filter(|_| !problems.contains(&unseen)),
+            order: None,
+            version: None,
+            problems,
+        });
+    }
+
+    /// Checks a row and takes its step.
+    fn check(
+        &mut self,
+        writer: &Writer<'_>,
+        index: usize,
+        row: &StepRow,
+    ) -> Result<(), Vec<Problem>> {
+        let one = |problem: milestone::Problem| vec![Problem::from(problem)];
+        let facility = *row
+            .facility
+            .as_ref()
+            .map_err(|unnamed| one(unnamed.clone()))?;
+        let working = self.draft.find(facility).map_err(one)?;
+        if !self.draft.may(working, Topic::Installation) {
+            return Err(one(milestone::Problem::Forbidden));
+        }
+        let step = row.step.as_ref().map_err(|wrong| vec![wrong.clone()])?;
+        let orders = self.orders.get(&facility).map_or(&[][..], Vec::as_slice);
+        let today = self.draft.today;
+        let mut problems: Vec<Problem> = Vec::new();
+        let stored = orders.last().and_then(|order| order.stored);
+        if let (Some(expected), Some(current)) = (row.expected_version, stored)
+            && expected != current
+        {
+            problems.push(Problem::StaleVersion { current });
+        }
+        let bad_day = step.day().and_then(|day| bad_day(day, today));
+        problems.extend(bad_day.map(Into::into));
+        problems.extend(check_note(row.note.as_deref()).map(Into::into));
+        if let Step::Open { .. } = step
+            && let [.., last] = orders
+            && last.stored.is_none()
+        {
+            // One that was opened in this request has ended in it: two at once would be no help to anybody.
+            return Err(vec![Problem::AlreadyOpen]);
+        }
+        let ground = Ground {
+            working,
+            order: orders.last(),
+            checklists: &self.checklists,
+            today,
+        };
+        let planned = match ground.plan(step, row.note.as_ref()) {
+            Ok(planned) => planned,
+            Err(wrong) => {
+                problems.extend(wrong);
+                return Err(problems);
+            }
+        };
+        let name = self.name(writer, index, facility, step, orders.last());
+        let (name, bad_name) = match name {
+            Ok(name) => (name, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        problems.extend(bad_name);
+        let said = planned
+            .facility
+            .map(|said| self.draft.attempt(working, &said, row.note.as_ref()))
+            .transpose();
+        match said {
+            Ok(said) if problems.is_empty() => {
+                if let Some(said) = said {
+                    self.draft.take(facility, said, index);
+                }
+                let event = Event::set(Aspect::Installation, step.day().unwrap_or(today), None);
+                self.tell(facility, event.with_note(row.note.clone()), index)?;
+            }
+            Ok(_) => return Err(problems),
+            Err(problem) => {
+                problems.push(problem.into());
+                return Err(problems);
+            }
+        }
+        if let Some(name) = name {
+            if let Some(reference) = &name.reference {
+                let order = orders_id(self.orders.get(&facility), step);
+                self.taken
+                    .insert((name.organisation, reference.clone()), order);
+            }
+            self.names.push(name);
+        }
+        let orders = self.orders.entry(facility).or_default();
+        match orders.last_mut() {
+            Some(last) if !matches!(step, Step::Open { .. }) => *last = planned.order,
+            _ => orders.push(planned.order),
+        }
+        Ok(())
+    }
+
+    /// Tells the facility's history that its order changed.
+    fn tell(&mut self, facility: FacilityId, event: Event, row: usize) -> Result<(), Vec<Problem>> {
+        let one = |problem: milestone::Problem| vec![Problem::from(problem)];
+        let working = self.draft.find(facility).map_err(one)?;
+        let told = Taken::of(working, vec![event]).map_err(|broken| one(broken.into()))?;
+        self.draft.take(facility, told, row);
+        Ok(())
+    }
+
+    /// What the organisation is to call the order, if the step says so.
+    fn name(
+        &self,
+        writer: &Writer<'_>,
+        row: usize,
+        facility: FacilityId,
+        step: &Step,
+        order: Option<&Order>,
+    ) -> Result<Option<Name>, Problem> {
+        let Some(reference) = step.name() else {
+            return Ok(None);
+        };
+        let working = self.draft.find(facility)?;
+        let organisation = writer
+            .actor
+            .acting_over(
+                Permission::InstallationWrite,
+                &[&working.state],
+                |grant, state| Topic::Installation.is_for(grant) && state.within(&grant.reach()),
+            )
+            .ok_or(milestone::Problem::Forbidden)?;
+        if reference.is_some_and(|text| !is_reference(text)) {
+            return Err(Problem::BadReference {
+                most: MOST_REFERENCE,
+            });
+        }
+        let reference = reference.map(|text| text.trim().to_owned());
+        let mine = match step {
+            Step::Open { .. } => None,
+            _ => order
+                .filter(|order| order.stored.is_some())
+                .map(|order| order.now.id),
+        };
+        if let Some(text) = &reference
+            && let Some(by) = self.taken.get(&(organisation, text.clone()))
+            && (mine.is_none() || *by != mine)
+        {
+            return Err(Problem::ReferenceTaken);
+        }
+        Ok(Some(Name {
+            row,
+            organisation,
+            facility,
+            reference,
+        }))
+    }
+
+    fn refused(&self) -> bool {
+        self.rows.iter().any(|row| !row.problems.is_empty())
+    }
+
+    /// Refuses every row that names an order.
+    fn refuse_names(&mut self) {
+        for name in &self.names {
+            if let Some(row) = self.rows.get_mut(name.row) {
+                row.problems.push(Problem::ReferenceTaken);
+            }
+        }
+    }
+
+    /// Writes the orders, what was ticked off and what they are called.
+    async fn write(
+        &mut self,
+        writer: &Writer<'_>,
+        transaction: &Transaction,
+        change: ChangeId,
+    ) -> Result<(), DbErr> {
+        for order in self.orders.values_mut().flatten().filter(|one| one.changed) {
+            order.now.version = order.stored.unwrap_or(0) + 1;
+            if order.stored.is_none() {
+                order.now.opened_by = change;
+            }
+            let ended = order.now.ended_on.is_some();
+            order.now.ended_by = ended.then(|| order.now.ended_by.unwrap_or(change));
+        }
+        let changed = |one: &&Order| one.changed && one.stored.is_some();
+        let stored: Vec<&Installation> = self
+            .orders
+            .values()
+            .flatten()
+            .filter(changed)
+            .map(|order| &order.now)
+            .collect();
+        // Those that end make room for those that open.
+        entity::update(transaction, &stored).await?;
+        let opened: Vec<&Installation> = self
+            .orders
+            .values()
+            .flatten()
+            .filter(|order| order.stored.is_none())
+            .map(|order| &order.now)
+            .collect();
+        let ids = entity::insert(writer.database, transaction, &opened).await?;
+        for order in self.orders.values_mut().flatten() {
+            if let (None, Some(id)) = (order.stored, ids.get(&order.now.facility)) {
+                order.now.id = *id;
+            }
+        }
+        let ticks: Vec<_> = self
+            .orders
+            .values()
+            .flatten()
+            .flat_map(|order| {
+                let ticks = order.ticks.iter();
+                ticks.map(|(item, day)| (order.now.id, item.as_str(), *day))
+            })
+            .collect();
+        entity::write_checks(transaction, change, &ticks).await?;
+        let names: Vec<_> = self
+            .names
+            .iter()
+            .filter_map(|name| {
+                let order = self.orders.get(&name.facility)?.last()?;
+                Some((name.organisation, order.now.id, name.reference.as_deref()))
+            })
+            .collect();
+        entity::write_references(transaction, &names).await
+    }
+
+    fn into_outcome(self, change: Option<ChangeId>, nothing_written: bool) -> Outcome {
+        let rows = self
+            .rows
+            .into_iter()
+            .map(|mut row| {
+                let orders = row.facility.and_then(|facility| self.orders.get(&facility));
+                if let Some(order) = orders.and_then(|orders| orders.last()) {
+                    row.order = Some(order.now.id).filter(|id| id.0 != 0);
+                    let version = order.stored.unwrap_or(0) + i32::from(order.changed);
+                    row.version = (!nothing_written && row.problems.is_empty()).then_some(version);
+                }
+                row
+            })
+            .collect();
+        Outcome { change, rows }
+    }
+}
+
+/// The order that a step is about; none for one that it opens.
+fn orders_id(orders: Option<&Vec<Order>>, step: &Step) -> Option<InstallationId> {
+    let last = orders.and_then(|orders| orders.last())?;
+    let stored = last.stored.is_some() && !matches!(step, Step::Open { .. });
+    stored.then_some(last.now.id)
+}
+
+/// Can a reference be stored and read?
+fn is_reference(text: &str) -> bool {
+    !text.trim().is_empty()
+        && text.chars().count() <= MOST_REFERENCE
+        && !text.chars().any(char::is_control)
+}

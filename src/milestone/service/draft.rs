@@ -1,0 +1,339 @@
+//! Facilities under change in one transaction, before anything is written: their histories as the steps so far leave
+//! them, and who may take which step.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::{Step, commit::Amended};
+use crate::{
+    auth::{Actor, Permission, Scope},
+    change::Writer,
+    db::{DbErr, EventId, FacilityId, OrganisationId, Transaction},
+    milestone::{
+        Action, Aspect, Derived, Event, History, Milestone, Problem, Violation,
+        authority::{Rights, Topic},
+        entity::{self, LockedState},
+    },
+};
+
+/// A facility as the steps change it.
+#[derive(Debug)]
+pub struct Working {
+    /// Its row, locked.
+    pub state: LockedState,
+    before: Derived,
+    history: History,
+    after: Derived,
+    events: Vec<Event>,
+    order: usize,
+}
+
+impl Working {
+    /// What follows from its history as the steps so far leave it.
+    pub fn after(&self) -> &Derived {
+        &self.after
+    }
+
+    /// Its history as the steps so far leave it.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}
+
+/// A step that breaks no rule, before it is taken.
+#[derive(Debug)]
+pub struct Taken {
+    history: History,
+    after: Derived,
+    events: Vec<Event>,
+}
+
+impl Taken {
+    /// The recording of these events.
+    ///
+    /// # Errors
+    /// The rule that they break.
+    pub fn of(working: &Working, events: Vec<Event>) -> Result<Self, Violation> {
+        let history = working.history.extended(&events);
+        let after = history.derive()?;
+        Ok(Self {
+            history,
+            after,
+            events,
+        })
+    }
+
+    /// How many events it makes.
+    pub fn count(&self) -> usize {
+        self.events.len()
+    }
+}
+
+/// Facilities under change.
+#[derive(Debug)]
+pub struct Draft {
+    /// Today in Japan.
+    pub today: NaiveDate,
+    visible: Scope,
+    rights: Rights,
+    facilities: BTreeMap<FacilityId, Working>,
+}
+
+impl Draft {
+    /// Locks facilities and reads their histories.
+    pub async fn read(
+        writer: &Writer<'_>,
+        transaction: &Transaction,
+        mut ids: Vec<FacilityId>,
+    ) -> Result<Self, DbErr> {
+        ids.sort_unstable();
+        ids.dedup();
+        let states = entity::lock(writer.database, transaction, &ids).await?;
+        let mut histories = entity::histories(writer.database, transaction, &ids).await?;
+        let mut facilities = BTreeMap::new();
+        for (facility, state) in states {
+            let history = histories.remove(&facility).unwrap_or_default();
+            let before = history
+                .derive()
+                .map_err(|broken| DbErr::Custom(format!("facility {facility}: {broken:?}")))?;
+            let working = Working {
+                state,
+                after: before.clone(),
+                before,
+                history,
+                events: Vec::new(),
+                order: usize::MAX,
+            };
+            facilities.insert(facility, working);
+        }
+        Ok(Self {
+            today: writer.clock.today(),
+            visible: writer.actor.scope(Permission::FacilityRead),
+            rights: Rights::of(writer.actor),
+            facilities,
+        })
+    }
+
+    /// The facility as the steps so far leave it, if the actor can see it.
+    pub fn find(&self, facility: FacilityId) -> Result<&Working, Problem> {
+        let found = self.facilities.get(&facility);
+        found
+            .filter(|working| working.state.within(&self.visible))
+            .ok_or(Problem::NotFound)
+    }
+
+    /// The facility, as [`Self::find`], whether or not the actor can see it.
+    pub fn get(&self, facility: FacilityId) -> Option<&Working> {
+        self.facilities.get(&facility)
+    }
+
+    /// May the actor record such a thing of the facility?
+    pub fn may(&self, working: &Working, topic: Topic) -> bool {
+        working.state.within(self.rights.over(topic))
+    }
+
+    /// Tries a step.
+    ///
+    /// # Errors
+    /// Why it can't be taken: a rule that it breaks, or what it implies and the actor may not record.
+    pub fn attempt(
+        &self,
+        working: &Working,
+        step: &Step,
+        note: Option<&String>,
+    ) -> Result<Taken, Problem> {
+        let taken = apply(working, step, note)?;
+        if touched(&taken.events).all(|topic| self.may(working, topic)) {
+            Ok(taken)
+        } else {
+            Err(Problem::Forbidden)
+        }
+    }
+
+    /// Takes a step in a row of the request.
+    pub fn take(&mut self, facility: FacilityId, taken: Taken, row: usize) {
+        if let Some(working) = self.facilities.get_mut(&facility) {
+            working.history = taken.history;
+            working.after = taken.after;
+            working.events.extend(taken.events);
+            working.order = working.order.min(row);
+        }
+    }
+
+    /// Was no step taken?
+    pub fn is_unchanged(&self) -> bool {
+        self.facilities
+            .values()
+            .all(|working| working.events.is_empty())
+    }
+
+    /// In whose name the request writes: somebody who may record each part of it of each facility.
+    pub fn in_name_of(&self, actor: &Actor) -> Option<OrganisationId> {
+        let written: Vec<(&LockedState, Topic)> = self
+            .facilities
+            .values()
+            .flat_map(|one| touched(&one.events).map(|topic| (&one.state, topic)))
+            .collect();
+        let permission = written
+            .first()
+            .map_or(Permission::MilestoneWrite, |(_, topic)| topic.permission());
+        actor.acting_over(permission, &written, |grant, (state, topic)| {
+            topic.is_for(grant) && state.within(&grant.reach())
+        })
+    }
+
+    /// The facilities that change, in the order in which the request first names them.
+    pub fn amended(&self) -> Vec<Amended> {
+        let mut changed: Vec<_> = self
+            .facilities
+            .iter()
+            .filter(|(_, working)| !working.events.is_empty())
+            .collect();
+        changed.sort_by_key(|(_, working)| working.order);
+        changed
+            .into_iter()
+            .map(|(facility, working)| Amended {
+                facility: *facility,
+                code: working.state.code.clone(),
+                version: working.state.version,
+                before: Some(working.before.clone()),
+                after: working.after.clone(),
+                events: working.events.clone(),
+            })
+            .collect()
+    }
+}
+
+/// What a step is about, by which it is decided who may do it.
+pub fn topic_of(working: &Working, step: &Step) -> Result<Topic, Problem> {
+    match step {
+        Step::Record { milestone, .. }
+        | Step::Plan { milestone, .. }
+        | Step::Withdraw { milestone, .. } => Ok(Topic::Milestone(*milestone)),
+        Step::Block { .. } | Step::Unblock { .. } => Ok(Topic::Blocker),
+        Step::Correct { event, .. } => {
+            // Of events that are voided too: a row before may have done that.
+            let mut events = working.history.events().iter();
+            let found = events.find(|one| one.id == Some(*event));
+            match found.map(|one| one.aspect) {
+                Some(Aspect::Milestone(milestone)) => Ok(Topic::Milestone(milestone)),
+                Some(Aspect::Blocker(_)) => Ok(Topic::Blocker),
+                _ => Err(Problem::EventNotFound),
+            }
+        }
+    }
+}
+
+/// What events are about, those among them that the caller only implied.
+fn touched(events: &[Event]) -> impl Iterator<Item = Topic> {
+    events.iter().filter_map(|event| match event.aspect {
+        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(Topic::Milestone(milestone)),
+        Aspect::Blocker(_) => Some(Topic::Blocker),
+        Aspect::Installation => Some(Topic::Installation),
+        _ => None,
+    })
+}
+
+/// The history after a step, what follows from it, and the events that the step makes.
+fn apply(working: &Working, step: &Step, note: Option<&String>) -> Result<Taken, Problem> {
+    let events = match step {
+        Step::Record {
+            milestone,
+            on,
+            imply_earlier,
+        } => recorded(working, *milestone, *on, *imply_earlier),
+        Step::Plan { milestone, on } => vec![planned(working, *milestone, *on)?],
+        Step::Withdraw {
+            milestone,
+            on,
+            with_later,
+        } => withdrawn(working, *milestone, *on, *with_later),
+        Step::Block { blocker, on } => vec![Event::blocked(*blocker, *on)],
+        Step::Unblock { blocker, on } => vec![Event::unblocked(*blocker, *on)],
+        Step::Correct { event, on } => correction(&working.history, *event, *on)?,
+    };
+    let takes_back = matches!(step, Step::Withdraw { .. } | Step::Correct { on: None, .. });
+    let events = events
+        .into_iter()
+        .map(|event| event.with_note(note.cloned()))
+        .collect();
+    Taken::of(working, events).map_err(|violation| {
+        if takes_back {
+            Problem::of_withdrawal(violation)
+        } else {
+            violation.into()
+        }
+    })
+}
+
+fn recorded(working: &Working, milestone: Milestone, on: NaiveDate, imply: bool) -> Vec<Event> {
+    let missing = |needed: &&Milestone| imply && working.after.current.reached(**needed).is_none();
+    milestone
+        .needs()
+        .iter()
+        .filter(missing)
+        .chain([&milestone])
+        .map(|milestone| Event::reached(*milestone, on))
+        .collect()
+}
+
+fn planned(
+    working: &Working,
+    milestone: Milestone,
+    on: Option<NaiveDate>,
+) -> Result<Event, Problem> {
+    let now = *working.after.current.planned_on.of(milestone);
+    if now == on {
+        return Err(Problem::NothingToDo);
+    }
+    let aspect = Aspect::Plan(milestone);
+    match (on, now) {
+        (Some(on), _) => Ok(Event::set(aspect, on, None)),
+        (None, Some(now)) => Ok(Event {
+            action: Action::Withdrawn,
+            ..Event::set(aspect, now, None)
+        }),
+        (None, None) => Err(Problem::NothingToDo),
+    }
+}
+
+fn withdrawn(
+    working: &Working,
+    milestone: Milestone,
+    on: NaiveDate,
+    with_later: bool,
+) -> Vec<Event> {
+    let goes = |later: &Milestone| {
+        with_later
+            && later.needs().contains(&milestone)
+            && working.after.current.reached(*later).is_some()
+    };
+    let later = Milestone::ALL.into_iter().rev().filter(goes);
+    later
+        .chain([milestone])
+        .map(|milestone| Event::withdrawn(milestone, on))
+        .collect()
+}
+
+/// The events that correct one that was a mistake: it is voided and, if it happened on another day, recorded again.
+pub fn correction(
+    history: &History,
+    event: EventId,
+    on: Option<NaiveDate>,
+) -> Result<Vec<Event>, Problem> {
+    let wrong = history.find(event).ok_or(Problem::EventNotFound)?;
+    if on == Some(wrong.effective_on) {
+        return Err(Problem::NothingToDo);
+    }
+    let replacement = on.map(|on| Event {
+        id: None,
+        effective_on: on,
+        note: None,
+        ..wrong.clone()
+    });
+    Ok([Event::voided(wrong)]
+        .into_iter()
+        .chain(replacement)
+        .collect())
+}
