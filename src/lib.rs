@@ -10,6 +10,7 @@
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
 //! - [`milestone`]: the pipeline: the history of each facility, its rules, and its current state
 //! - [`installation`]: the work orders by which facilities are set up
+//! - [`undo`]: a change that takes back what another did
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
 //! - [`change`]: one row for each write, its number, the change feed, idempotency
@@ -37,5 +38,6 @@ pub mod installation;
 pub mod jobs;
 pub mod mail;
 pub mod milestone;
+pub mod undo;
 pub mod vendor;
 pub mod verify;

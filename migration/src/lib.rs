@@ -8,6 +8,7 @@ mod m20261122_000003_accounts;
 mod m20261126_000004_vendors;
 mod m20261126_000005_blockers;
 mod m20261126_000006_installations;
+mod m20261126_000007_undo;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000004_vendors::Migration),
             Box::new(m20261126_000005_blockers::Migration),
             Box::new(m20261126_000006_installations::Migration),
+            Box::new(m20261126_000007_undo::Migration),
         ]
     }
 }

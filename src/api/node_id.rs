@@ -32,11 +32,13 @@ pub enum NodeKind {
     Vendor,
     /// A work order.
     Installation,
+    /// A change.
+    Change,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -45,6 +47,7 @@ impl NodeKind {
         Self::Invitation,
         Self::Vendor,
         Self::Installation,
+        Self::Change,
     ];
 
     fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl NodeKind {
             Self::Invitation => "Invitation",
             Self::Vendor => "Vendor",
             Self::Installation => "Installation",
+            Self::Change => "ChangeRecord",
         }
     }
 }

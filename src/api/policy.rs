@@ -66,6 +66,7 @@ root_fields! {
     RolloutSeries "rolloutSeries" Query,
     Changes "changes" Query,
     ChangeHead "changeHead" Query,
+    OwnChanges "ownChanges" Query,
     FollowChanges "changes" Subscription,
     SessionCreate "sessionCreate" Mutation,
     SessionRefresh "sessionRefresh" Mutation,
@@ -109,6 +110,7 @@ root_fields! {
     InstallationReferenceSet "installationReferenceSet" Mutation,
     InstallationBulkRecord "installationBulkRecord" Mutation,
     InstallationChecklistPublish "installationChecklistPublish" Mutation,
+    ChangeUndo "changeUndo" Mutation,
     BlockerOpen "blockerOpen" Mutation,
     BlockerResolve "blockerResolve" Mutation,
     BlockerCorrect "blockerCorrect" Mutation,
@@ -153,6 +155,9 @@ impl RootField {
             | Self::InstallationByReference
             | Self::Changes
             | Self::ChangeHead
+            | Self::OwnChanges
+            // What was done may be undone by whoever may do it: that is decided facility by facility.
+            | Self::ChangeUndo
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
             Self::FacilityRegister

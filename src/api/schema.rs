@@ -33,6 +33,7 @@ use crate::{
         installations_by_id,
     },
     milestone::graphql::{BlockerMutation, MilestoneMutation},
+    undo::graphql::{ChangeRecord, ChangeRecordConnection, UndoMutation, UndoQuery, changes_by_id},
     vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
 };
 
@@ -54,6 +55,8 @@ pub enum Node {
     Vendor(Box<Vendor>),
     /// A work order.
     Installation(Box<Installation>),
+    /// A change.
+    ChangeRecord(ChangeRecord),
 }
 
 /// Queries that serve every type.
@@ -159,6 +162,7 @@ async fn find_of(
                 .map(|(id, order)| (id, Box::new(order))),
             Node::Installation,
         ),
+        NodeKind::Change => named(changes_by_id(context, rows).await?, Node::ChangeRecord),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -181,6 +185,7 @@ pub struct Query(
     InstallationQuery,
     FiguresQuery,
     ChangeQuery,
+    UndoQuery,
 );
 
 /// All mutations.
@@ -192,6 +197,7 @@ pub struct Mutation(
     MilestoneMutation,
     BlockerMutation,
     InstallationMutation,
+    UndoMutation,
 );
 
 /// All subscriptions.
@@ -210,6 +216,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
     .override_output_type_description::<VendorConnection>("A page of the directory.")
+    .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
     .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")

@@ -45,6 +45,12 @@ pub enum UserErrorCode {
     BeforeOpening,
     /// On or after the day on which the facility closed.
     AfterClosing,
+    /// It changed since the change that would be undone.
+    ChangedSince,
+    /// The change was undone before.
+    AlreadyUndone,
+    /// What the change did is put right in another way.
+    CanNotBeUndone,
     /// Nothing would change.
     NothingToDo,
     /// The idempotency key was used for a request with other content.
@@ -114,7 +120,7 @@ impl UserError {
 fn code_of(problem: &Problem) -> UserErrorCode {
     use UserErrorCode as Code;
     match problem {
-        Problem::NotFound | Problem::EventNotFound => Code::NotFound,
+        Problem::NotFound | Problem::EventNotFound | Problem::ChangeNotFound => Code::NotFound,
         Problem::Forbidden => Code::Forbidden,
         Problem::StaleVersion { .. } => Code::StaleVersion,
         Problem::InFuture { .. } => Code::DateInFuture,
@@ -128,6 +134,9 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::NotBlocked { .. } => Code::NotBlocked,
         Problem::BeforeOpening { .. } => Code::BeforeOpening,
         Problem::AfterClosing { .. } => Code::AfterClosing,
+        Problem::ChangedSince { .. } => Code::ChangedSince,
+        Problem::AlreadyUndone => Code::AlreadyUndone,
+        Problem::CanNotBeUndone => Code::CanNotBeUndone,
         Problem::NothingToDo => Code::NothingToDo,
         Problem::KeyReused => Code::IdempotencyKeyReused,
         Problem::BadCode(_) | Problem::BadFacilityCode(_) => Code::InvalidInstitutionCode,

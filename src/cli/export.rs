@@ -105,6 +105,7 @@ fn columns(names: &[&str]) -> Vec<String> {
 }
 
 const ALL_FIELDS: Fields = Fields {
+    names: true,
     contacts: true,
     milestones: true,
     vendor: true,
@@ -176,12 +177,13 @@ async fn facilities(database: &Database, to: &mut Rows<impl Write>) -> Exported 
 
 fn facility_cells(row: FacilityRow) -> Vec<Cell> {
     let contacts = row.contacts.unwrap_or_default();
+    let (name, name_kana) = row.names.unwrap_or_default();
     let mut cells: Vec<Cell> = vec![
         row.code.into(),
         word(&row.kind).into(),
         row.prefecture.code().into(),
-        row.name.into(),
-        row.name_kana.into(),
+        name.into(),
+        name_kana.into(),
         contacts.0.into(),
         contacts.1.into(),
         contacts.2.into(),

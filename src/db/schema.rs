@@ -311,6 +311,26 @@ pub const ALL_TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "installation_before",
+            columns: &[
+                ("change_id", Column::Big),
+                ("installation_id", Column::Big),
+                ("image", Column::Text),
+            ],
+        },
+        key: &["change_id", "installation_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "change_undo",
+            columns: &[("change_id", Column::Big), ("undone_id", Column::Big)],
+        },
+        key: &["change_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "deployment",
             columns: &[("key", Column::Text), ("value", Column::Text)],
         },

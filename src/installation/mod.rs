@@ -105,7 +105,7 @@ impl VisitWindow {
 pub struct InstallationId(pub i64);
 
 /// A work order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
     /// Its row.
     pub id: InstallationId,

@@ -1,10 +1,10 @@
 //! What a caller could expect to go wrong with a write to a facility's history.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Blocker, Milestone, Violation};
-use crate::{auth::Language, facility::InstitutionCodeError};
+use crate::{app::clock::JST, auth::Language, facility::InstitutionCodeError};
 
 /// A rule that a row broke. Stored with the outcome of a write, so variants are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,17 @@ pub enum Problem {
     },
     /// No such event in the facility's history, or it was voided before.
     EventNotFound,
+    /// No such change, or none that the caller can see.
+    ChangeNotFound,
+    /// The facility changed since the change that would be undone.
+    ChangedSince {
+        /// When it last did.
+        at: DateTime<Utc>,
+    },
+    /// The change was undone before.
+    AlreadyUndone,
+    /// What the change did is put right in another way.
+    CanNotBeUndone,
     /// Nothing would change.
     NothingToDo,
     /// The idempotency key was used for another request.
@@ -208,6 +219,15 @@ impl Problem {
             Self::BeforeOpening { opened_on } => format!("開設日（{opened_on}）より前の日付です。"),
             Self::AfterClosing { closed_on } => format!("廃止日（{closed_on}）以後の日付です。"),
             Self::EventNotFound => "訂正の対象となる記録が見つかりません。".to_owned(),
+            Self::ChangedSince { at } => format!(
+                "この変更の後に更新されています（最終更新：{}）。",
+                in_japan(*at)
+            ),
+            Self::ChangeNotFound => "変更が見つかりません。".to_owned(),
+            Self::AlreadyUndone => "この変更は取り消し済みです。".to_owned(),
+            Self::CanNotBeUndone => {
+                "この変更は取り消せません。施設の訂正機能を使ってください。".to_owned()
+            }
             Self::NothingToDo => "変更がありません。".to_owned(),
             Self::BadCode(_) | Self::BadFacilityCode(_) => {
                 "医療機関コードが正しくありません（10桁、検査数字付き）。".to_owned()
@@ -285,6 +305,14 @@ impl Problem {
                 format!("The facility closed on {closed_on}, by that date.")
             }
             Self::EventNotFound => "There is no such record to correct.".to_owned(),
+            Self::ChangedSince { at } => {
+                format!("It changed since, last at {}.", in_japan(*at))
+            }
+            Self::ChangeNotFound => "There is no such change.".to_owned(),
+            Self::AlreadyUndone => "This was undone before.".to_owned(),
+            Self::CanNotBeUndone => {
+                "This can't be undone: correct the facility instead.".to_owned()
+            }
             Self::NothingToDo => "Nothing would change.".to_owned(),
             Self::BadCode(error) | Self::BadFacilityCode(error) => {
                 format!("Not an institution code: {error}.")
@@ -319,6 +347,11 @@ impl Problem {
             }
         }
     }
+}
+
+/// An instant as people in Japan read it.
+fn in_japan(at: DateTime<Utc>) -> String {
+    at.with_timezone(&JST).format("%Y-%m-%d %H:%M").to_string()
 }
 
 impl From<Violation> for Problem {

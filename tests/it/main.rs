@@ -39,5 +39,6 @@ mod seed;
 mod server;
 mod support;
 mod toy;
+mod undo;
 mod vendor;
 mod websocket;

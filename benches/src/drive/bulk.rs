@@ -14,14 +14,14 @@ struct Rows {
 }
 
 /// A table, its columns with their casts, and the condition that finds the rows of a change.
-type Written = (
+type Source = (
     &'static str,
     &'static [(&'static str, &'static str)],
     &'static str,
 );
 
 /// The tables that a bulk write writes to.
-const TABLES: [Written; 4] = [
+const TABLES: [Source; 4] = [
     (
         "facility_event",
         &[
@@ -109,19 +109,50 @@ pub async fn checkpoint(pool: &PgPool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the rows of the last change again under a new one, and answers how long that took.
+/// The rows that the last change wrote.
+pub struct Written {
+    change: i64,
+    facilities: Vec<i64>,
+    tables: Vec<Rows>,
+}
+
+/// Reads the rows that the last change wrote.
 ///
 /// # Errors
 /// The database fails.
-pub async fn rewrite(pool: &PgPool) -> Result<Duration, Failure> {
-    let last: i64 = sqlx::query("SELECT max(change_id) FROM facility_event")
+pub async fn written(pool: &PgPool) -> Result<Written, Failure> {
+    let change: i64 = sqlx::query("SELECT max(change_id) FROM facility_event")
         .fetch_one(pool)
         .await?
         .try_get(0)?;
+    let facilities: Vec<i64> =
+        sqlx::query("SELECT array_agg(facility_id) FROM facility_event WHERE change_id = $1")
+            .bind(change)
+            .fetch_one(pool)
+            .await?
+            .try_get(0)?;
     let mut tables = Vec::new();
     for table in TABLES {
-        tables.push(read(pool, table, last).await?);
+        tables.push(read(pool, table, change).await?);
     }
+    Ok(Written {
+        change,
+        facilities,
+        tables,
+    })
+}
+
+/// Writes the rows of a change again under a new one, and answers how long that took. The change was undone since, so
+/// that the same values take the place of the same others.
+///
+/// # Errors
+/// The database fails.
+pub async fn rewrite(pool: &PgPool, written: &Written) -> Result<Duration, Failure> {
+    let Written {
+        change: last,
+        facilities,
+        tables,
+    } = written;
     let outcome: String =
         sqlx::query("SELECT outcome FROM idempotency ORDER BY created_at DESC LIMIT 1")
             .fetch_one(pool)
@@ -138,13 +169,16 @@ pub async fn rewrite(pool: &PgPool) -> Result<Duration, Failure> {
     .fetch_one(&mut *transaction)
     .await?
     .try_get(0)?;
-    sqlx::query("UPDATE facility_period SET removed_by = $1 WHERE added_by = $2 AND facility_id = ANY(SELECT \
-                 facility_id FROM facility_event WHERE change_id = $2)")
-        .bind(change)
-        .bind(last)
-        .execute(&mut *transaction)
-        .await?;
-    for Rows { insert, columns } in &tables {
+    // Of each facility the period that has not ended makes room for the two that it becomes.
+    sqlx::query(
+        "UPDATE facility_period SET removed_by = $1 WHERE removed_by IS NULL AND effective_until = '9999-12-31' \
+         AND facility_id = ANY($2)",
+    )
+    .bind(change)
+    .bind(facilities)
+    .execute(&mut *transaction)
+    .await?;
+    for Rows { insert, columns } in tables {
         let mut query = sqlx::query(AssertSqlSafe(insert.as_str())).bind(change);
         for column in columns {
             query = query.bind(column);

@@ -238,8 +238,15 @@ impl Bench {
             if data.pointer("/milestoneBulkRecord/writtenCount") != Some(&json!(facilities.len())) {
                 return Err(format!("not all rows were written: {:.500}", data.to_string()).into());
             }
+            let written = bulk::written(&stage.pool).await?;
+            let change = data.pointer("/milestoneBulkRecord/changeId");
+            let undo = json!({ "query": document!("undo"), "variables": { "id": change } });
+            let undone = http::ask(stage.ours.address, &asker.token, &undo.to_string())?;
+            if undone.pointer("/changeUndo/writtenCount") != Some(&json!(facilities.len())) {
+                return Err(format!("not all was undone: {:.500}", undone.to_string()).into());
+            }
             bulk::checkpoint(&stage.pool).await?;
-            floor.push(bulk::rewrite(&stage.pool).await?.as_secs_f64());
+            floor.push(bulk::rewrite(&stage.pool, &written).await?.as_secs_f64());
         }
         let (ours, floor) = (measure::middle(ours), measure::middle(floor));
         note(&format!(

@@ -18,6 +18,8 @@ use crate::{
 /// What a query wants of each facility beyond what every row has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
+    /// The name, and that in katakana.
+    pub names: bool,
     /// Postal code, address, telephone and mail.
     pub contacts: bool,
     /// The ten dates.
@@ -53,10 +55,8 @@ pub struct FacilityRow {
     pub stage: Stage,
     /// When it last reached a milestone.
     pub last_milestone_on: Option<NaiveDate>,
-    /// Its name.
-    pub name: String,
-    /// Its name in katakana.
-    pub name_kana: String,
+    /// Its name and that in katakana, if asked for.
+    pub names: Option<(String, String)>,
     /// Postal code, address, telephone and mail, if asked for.
     pub contacts: Option<(String, String, String, Option<String>)>,
     /// Since when each milestone is in effect, if asked for.
@@ -129,8 +129,8 @@ impl Order {
         };
         match self {
             Self::Code => Vec::new(),
-            Self::Name => vec![row.name.clone()],
-            Self::NameKana => vec![row.name_kana.clone()],
+            Self::Name => row.names.iter().map(|(name, _)| name.clone()).collect(),
+            Self::NameKana => row.names.iter().map(|(_, kana)| kana.clone()).collect(),
             Self::Prefecture => vec![
                 row.prefecture.number().to_string(),
                 row.kind.code().to_string(),
@@ -305,6 +305,12 @@ pub async fn list(
     backwards: bool,
     most: u64,
 ) -> Result<Vec<FacilityRow>, DbErr> {
+    // The place of a row holds what the list is ordered by, and a search needs the names as well.
+    let by_name = matches!(list.order, Order::Name | Order::NameKana);
+    let fields = Fields {
+        names: fields.names || by_name || list.search.is_some(),
+        ..fields
+    };
     let mut query = Query::default();
     push_select(&mut query, fields);
     push_where(&mut query, database, scope, list);
@@ -353,8 +359,11 @@ pub async fn count_up_to(
 fn push_select(query: &mut Query, fields: Fields) {
     query.push(
         "SELECT s.facility_id, s.code, s.version, s.kind, s.prefecture, s.public_institution, s.opened_on, \
-         s.closed_on, s.stage, s.last_milestone_on, f.name, f.name_kana",
+         s.closed_on, s.stage, s.last_milestone_on",
     );
+    if fields.names {
+        query.push(", f.name, f.name_kana");
+    }
     if fields.contacts {
         query.push(", f.postal_code, f.address, f.phone, f.email");
     }
@@ -372,7 +381,10 @@ fn push_select(query: &mut Query, fields: Fields) {
     if fields.contractor {
         query.push(", k.id, k.name");
     }
-    query.push(" FROM facility_state s JOIN facility f ON f.id = s.facility_id");
+    query.push(" FROM facility_state s");
+    if fields.names || fields.contacts {
+        query.push(" JOIN facility f ON f.id = s.facility_id");
+    }
     if fields.vendor {
         query.push(" LEFT JOIN organisation v ON v.id = s.vendor_id");
     }
@@ -509,14 +521,16 @@ fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
         closed_on: row.take()?,
         stage: read_stage(row)?,
         last_milestone_on: row.take()?,
-        name: row.take()?,
-        name_kana: row.take()?,
+        names: None,
         contacts: None,
         milestones: None,
         vendor: None,
         chain: None,
         contractor: None,
     };
+    if fields.names {
+        facility.names = Some((row.take()?, row.take()?));
+    }
     if fields.contacts {
         facility.contacts = Some((row.take()?, row.take()?, row.take()?, row.take()?));
     }

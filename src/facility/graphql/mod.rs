@@ -10,8 +10,8 @@ mod types;
 pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
 pub use payload::{
-    FacilityBulkPayload, FacilityPayload, bulk_payload, facility_payload, named_event, user_error,
-    user_errors,
+    FacilityBulkPayload, FacilityPayload, bulk_payload, change_id, facility_payload, named_event,
+    user_error, user_errors,
 };
 pub use query::{
     FacilityConnection, FacilityQuery, FacilityReference, ListTotal, fold_search, organisation_id,

@@ -12,7 +12,7 @@ use crate::{
         node_id::NodeKind,
     },
     auth::Actor,
-    db::{EventId, FacilityId},
+    db::{ChangeId, EventId, FacilityId},
     facility::entity::Condition,
     milestone::{
         Problem,
@@ -30,6 +30,8 @@ pub struct FacilityPayload {
     pub version: Option<i32>,
     /// Global ids of the events that were recorded.
     pub event_ids: Vec<ID>,
+    /// Global id of the change that recorded it; null if nothing was written.
+    pub change_id: Option<ID>,
     /// Why nothing was written; empty if it was.
     pub user_errors: Vec<UserError>,
 }
@@ -59,6 +61,8 @@ pub struct FacilityBulkPayload {
     written_count: i32,
     /// Rows that were refused.
     refused_count: i32,
+    /// Global id of the change that recorded it all, which `changeUndo` takes; null if nothing was written.
+    change_id: Option<ID>,
     /// What is wrong with the request itself; if anything is, no row was looked at.
     user_errors: Vec<UserError>,
 }
@@ -73,6 +77,7 @@ pub async fn facility_payload(
         Err(ApiError::Refused(problems)) => BulkOutcome::refused(problems),
         written => written?,
     };
+    let change_id = change_id(outcome.change);
     let row = outcome.rows.into_iter().next().unwrap_or_default();
     let facility = match row.facility {
         None => None,
@@ -86,6 +91,7 @@ pub async fn facility_payload(
         facility,
         version: row.version,
         event_ids: event_ids(&row),
+        change_id,
         user_errors: user_errors(&row.problems, actor, &["input"]),
     })
 }
@@ -102,6 +108,7 @@ pub async fn bulk_payload(
                 rows: Vec::new(),
                 written_count: 0,
                 refused_count: 0,
+                change_id: None,
                 user_errors: user_errors(&problems, actor, &["input"]),
             });
         }
@@ -143,6 +150,7 @@ pub async fn bulk_payload(
         rows,
         written_count: i32::try_from(written).unwrap_or(i32::MAX),
         refused_count: i32::try_from(refused).unwrap_or(i32::MAX),
+        change_id: change_id(outcome.change),
         user_errors: Vec::new(),
     })
 }
@@ -150,6 +158,11 @@ pub async fn bulk_payload(
 /// The event that a caller names. An id of another type names none: the service says so by the input's path.
 pub fn named_event(id: &ID) -> EventId {
     EventId(NodeId::row_of(id, NodeKind::Event).unwrap_or(0))
+}
+
+/// The global id of a change.
+pub fn change_id(change: Option<ChangeId>) -> Option<ID> {
+    change.map(|change| NodeId::new(NodeKind::Change, change.0).encode())
 }
 
 /// Global ids of a row's events.
@@ -205,6 +218,9 @@ fn path_of(problem: &Problem) -> Option<&'static str> {
         P::ReferenceTaken => "reference",
         P::KeyReused | P::BadIdempotencyKey { .. } => "idempotencyKey",
         P::BadReason { .. } => "reason",
+        P::ChangeNotFound | P::ChangedSince { .. } | P::AlreadyUndone | P::CanNotBeUndone => {
+            "changeId"
+        }
         P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
     })
 }

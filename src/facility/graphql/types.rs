@@ -56,8 +56,8 @@ impl PlainFields for FacilityFields {
             "code" => text(&row.code),
             "kind" => row.kind.to_value(),
             "prefecture" => PrefectureName::from(row.prefecture).to_value(),
-            "name" => text(&row.name),
-            "nameKana" => text(&row.name_kana),
+            "name" => text(&row.names.as_ref()?.0),
+            "nameKana" => text(&row.names.as_ref()?.1),
             "publicInstitution" => row.public_institution.into(),
             "openedOn" => Date(row.opened_on).to_value(),
             "closedOn" => row.closed_on.map(Date).to_value(),
@@ -197,13 +197,13 @@ impl FacilityFields {
     }
 
     /// Its name.
-    async fn name(&self) -> &str {
-        &self.row.name
+    async fn name(&self) -> ApiResult<&str> {
+        self.names().map(|(name, _)| name.as_str())
     }
 
     /// Its name in katakana.
-    async fn name_kana(&self) -> &str {
-        &self.row.name_kana
+    async fn name_kana(&self) -> ApiResult<&str> {
+        self.names().map(|(_, kana)| kana.as_str())
     }
 
     /// Its postal code, such as 100-8916.
@@ -314,6 +314,11 @@ impl FacilityBlocker {
 }
 
 impl FacilityFields {
+    fn names(&self) -> ApiResult<&(String, String)> {
+        let missing = || DbErr::Custom("a name was selected and not read".to_owned()).into();
+        self.row.names.as_ref().ok_or_else(missing)
+    }
+
     fn milestone_statuses(&self) -> impl Iterator<Item = MilestoneStatus> {
         let reached = self.row.milestones.unwrap_or_default();
         Milestone::ALL
@@ -360,6 +365,7 @@ impl Selected {
             .flat_map(|field| field.selection_set())
         {
             match field.name() {
+                "name" | "nameKana" => selected.fields.names = true,
                 "postalCode" | "address" | "phone" | "email" => selected.fields.contacts = true,
                 "vendor" => selected.fields.vendor = true,
                 "chain" => selected.fields.chain = true,
@@ -380,6 +386,7 @@ impl Selected {
 
     /// What either selects.
     pub fn merge(&mut self, other: Self) {
+        self.fields.names |= other.fields.names;
         self.fields.contacts |= other.fields.contacts;
         self.fields.milestones |= other.fields.milestones;
         self.fields.vendor |= other.fields.vendor;

@@ -1,11 +1,13 @@
 //! The tables `installation`, `installation_check`, `installation_reference` and `checklist`.
 
+mod images;
 mod list;
 mod promises;
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
+pub use images::{Image, images, names_of, replace, write_images};
 pub use list::{AFTER_ALL, Condition, Cursor, InstallationRow, ListQuery, count_up_to, find, list};
 pub use promises::{PromiseRow, ends, promises, references};
 use sea_orm::Value;

@@ -1,6 +1,6 @@
 //! Mutations of work orders.
 
-use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use super::types::{Installation, InstallationChecklist, Wanted, by_id, told};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
     facility::{
         FacilityKind,
-        graphql::{FacilityReference, named_facilities, user_errors},
+        graphql::{FacilityReference, change_id, named_facilities, user_errors},
     },
     installation::{
         ChecklistItem, InstallationProblem, VisitWindow,
@@ -271,6 +271,8 @@ pub struct InstallationPayload {
     /// The version of the order that this write left, however often the request is repeated; with `dryRun`, the one
     /// that it would leave. Null if nothing is written.
     version: Option<i32>,
+    /// Global id of the change that recorded it; null if nothing was written.
+    change_id: Option<ID>,
     /// Why nothing was written; empty if it was.
     user_errors: Vec<UserError>,
 }
@@ -298,6 +300,8 @@ pub struct InstallationBulkPayload {
     written_count: i32,
     /// Rows that were refused.
     refused_count: i32,
+    /// Global id of the change that recorded it all, which `changeUndo` takes; null if nothing was written.
+    change_id: Option<ID>,
     /// What is wrong with the request itself; if anything is, no row was looked at.
     user_errors: Vec<UserError>,
 }
@@ -582,18 +586,23 @@ async fn one(
     let policy = ErrorPolicy::RejectAll;
     let written = write(context, operation, vec![row], policy, &options).await;
     let actor = &caller(context)?.actor;
-    let row = match written {
-        Err(ApiError::Refused(problems)) => RowOutcome {
-            problems: as_ours(problems),
-            ..RowOutcome::default()
+    let outcome = match written {
+        Err(ApiError::Refused(problems)) => Outcome {
+            change: None,
+            rows: vec![RowOutcome {
+                problems: as_ours(problems),
+                ..RowOutcome::default()
+            }],
         },
-        written => written?.rows.into_iter().next().unwrap_or_default(),
+        written => written?,
     };
+    let row = outcome.rows.into_iter().next().unwrap_or_default();
     let wanted = Wanted::of(&context.look_ahead().field("installation"));
     let ids: Vec<i64> = row.order.iter().map(|order| order.0).collect();
     Ok(InstallationPayload {
         installation: by_id(context, &ids, wanted).await?.into_values().next(),
         version: row.version,
+        change_id: change_id(outcome.change),
         user_errors: errors(&row.problems, actor, &["input"]),
     })
 }
@@ -624,6 +633,7 @@ async fn bulk_payload(
                 rows: Vec::new(),
                 written_count: 0,
                 refused_count: 0,
+                change_id: None,
                 user_errors: user_errors(&problems, actor, &["input"]),
             });
         }
@@ -660,6 +670,7 @@ async fn bulk_payload(
         rows,
         written_count,
         refused_count,
+        change_id: change_id(outcome.change),
         user_errors: Vec::new(),
     })
 }

@@ -3,8 +3,10 @@
 
 mod checklist;
 mod request;
+mod restore;
 mod step;
 
 pub use checklist::{ChecklistOutcome, publish};
 pub use request::{Outcome, RowOutcome, StepRow, write_steps};
+pub use restore::restore;
 pub use step::{Effort, MOST_CREW, MOST_MINUTES, MOST_REFERENCE, Step, Tick};

@@ -192,7 +192,7 @@ impl Request {
         let orders = self.orders.get(&facility).map_or(&[][..], Vec::as_slice);
         let today = self.draft.today;
         let mut problems: Vec<Problem> = Vec::new();
-        let stored = orders.last().and_then(|order| order.stored);
+        let stored = orders.last().and_then(Order::version);
         if let (Some(expected), Some(current)) = (row.expected_version, stored)
             && expected != current
         {
@@ -338,7 +338,7 @@ impl Request {
         change: ChangeId,
     ) -> Result<(), DbErr> {
         for order in self.orders.values_mut().flatten().filter(|one| one.changed) {
-            order.now.version = order.stored.unwrap_or(0) + 1;
+            order.now.version = order.version().unwrap_or(0) + 1;
             if order.stored.is_none() {
                 order.now.opened_by = change;
             }
@@ -364,7 +364,7 @@ impl Request {
             .collect();
         let ids = entity::insert(writer.database, transaction, &opened).await?;
         for order in self.orders.values_mut().flatten() {
-            if let (None, Some(id)) = (order.stored, ids.get(&order.now.facility)) {
+            if let (None, Some(id)) = (&order.stored, ids.get(&order.now.facility)) {
                 order.now.id = *id;
             }
         }
@@ -378,6 +378,7 @@ impl Request {
             })
             .collect();
         entity::write_checks(transaction, change, &ticks).await?;
+        self.keep_images(writer, transaction, change).await?;
         let names: Vec<_> = self
             .names
             .iter()
@@ -389,6 +390,49 @@ impl Request {
         entity::write_references(transaction, &names).await
     }
 
+    /// Keeps what the request overwrites, so that it can be undone.
+    async fn keep_images(
+        &mut self,
+        writer: &Writer<'_>,
+        transaction: &Transaction,
+        change: ChangeId,
+    ) -> Result<(), DbErr> {
+        let named: Vec<InstallationId> = self
+            .names
+            .iter()
+            .filter_map(|name| Some(self.orders.get(&name.facility)?.last()?.now.id))
+            .collect();
+        if !named.is_empty() {
+            let before = entity::names_of(writer.database, transaction, &named).await?;
+            for name in &self.names {
+                let order = self.orders.get_mut(&name.facility);
+                if let Some(stored) = order
+                    .and_then(|orders| orders.last_mut())
+                    .and_then(|order| order.stored.as_mut())
+                {
+                    let key = (stored.order.id, name.organisation);
+                    let before = before.get(&key).cloned();
+                    stored.names.push((name.organisation, before));
+                }
+            }
+        }
+        let overwritten = |order: &&Order| {
+            let named = order
+                .stored
+                .as_ref()
+                .is_some_and(|one| !one.names.is_empty());
+            order.changed || named
+        };
+        let images: Vec<_> = self
+            .orders
+            .values()
+            .flatten()
+            .filter(overwritten)
+            .map(|order| (order.now.id, order.stored.as_deref()))
+            .collect();
+        entity::write_images(transaction, change, &images).await
+    }
+
     fn into_outcome(self, change: Option<ChangeId>, nothing_written: bool) -> Outcome {
         let rows = self
             .rows
@@ -397,7 +441,7 @@ impl Request {
                 let orders = row.facility.and_then(|facility| self.orders.get(&facility));
                 if let Some(order) = orders.and_then(|orders| orders.last()) {
                     row.order = Some(order.now.id).filter(|id| id.0 != 0);
-                    let version = order.stored.unwrap_or(0) + i32::from(order.changed);
+                    let version = order.version().unwrap_or(0) + i32::from(order.changed);
                     row.version = (!nothing_written && row.problems.is_empty()).then_some(version);
                 }
                 row

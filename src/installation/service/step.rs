@@ -9,7 +9,8 @@ use crate::{
     db::{ChangeId, OrganisationId},
     installation::{
         Checklist, Installation, InstallationId, InstallationProblem as Problem,
-        InstallationStatus, VisitWindow, entity::Checks,
+        InstallationStatus, VisitWindow,
+        entity::{Checks, Image},
     },
     milestone::{
         self, Aspect, Milestone,
@@ -135,8 +136,8 @@ impl Step {
 pub(super) struct Order {
     /// As it is by now.
     pub now: Installation,
-    /// The version that is stored; none for one that the request opens.
-    pub stored: Option<i32>,
+    /// As it is stored; none for one that the request opens.
+    pub stored: Option<Box<Image>>,
     /// What is ticked off by now.
     pub checks: Checks,
     /// What the request ticks off, or no longer does.
@@ -149,12 +150,21 @@ impl Order {
     /// One that is stored.
     pub fn stored(now: Installation, checks: Checks) -> Self {
         Self {
-            stored: Some(now.version),
+            stored: Some(Box::new(Image {
+                order: now.clone(),
+                checks: checks.clone(),
+                names: Vec::new(),
+            })),
             now,
             checks,
             ticks: BTreeMap::new(),
             changed: false,
         }
+    }
+
+    /// The version that is stored; none for one that the request opens.
+    pub fn version(&self) -> Option<i32> {
+        self.stored.as_ref().map(|stored| stored.order.version)
     }
 
     fn opened(working: &Working, checklist: &Checklist, window: Option<VisitWindow>) -> Self {

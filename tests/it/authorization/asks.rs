@@ -59,9 +59,10 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
     let mutation = |aim, input: Value| {
         let name = field.name();
         let selection = match field {
-            F::MilestoneBulkRecord | F::BlockerBulkRecord | F::InstallationBulkRecord => {
-                "rows { userErrors { code } }"
-            }
+            F::MilestoneBulkRecord
+            | F::BlockerBulkRecord
+            | F::InstallationBulkRecord
+            | F::ChangeUndo => "rows { userErrors { code } } userErrors { code }",
             _ => "userErrors { code }",
         };
         Ask {
@@ -315,6 +316,13 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Nothing,
             json!({ "kind": "PHARMACY", "items": [{ "code": "ALL", "labelJa": "全部", "labelEn": "All" }] }),
         ),
+        F::OwnChanges => query(
+            Aim::Nothing,
+            "(first: 10)".to_owned(),
+            "{ nodes { facilityCount } }",
+        ),
+        // The ministry's last change of the facility: to everybody else there is none.
+        F::ChangeUndo => mutation(Aim::Facility, json!({ "changeId": target.change })),
         F::BlockerOpen => mutation(
             Aim::Facility,
             json!({ "facility": facility, "blocker": "BUDGET", "on": "2021-12-01" }),

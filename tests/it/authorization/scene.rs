@@ -31,6 +31,8 @@ pub struct Target {
     pub blocker: String,
     /// The global id of its work order.
     pub order: String,
+    /// The global id of the change that opened that.
+    pub change: String,
     /// A link that it has.
     pub link: String,
     /// The organisations around it, one of each kind.
@@ -115,6 +117,7 @@ impl Scene {
             event: String::new(),
             blocker: String::new(),
             order: String::new(),
+            change: String::new(),
             link: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
@@ -189,7 +192,12 @@ impl Scene {
             .await;
         let order = json!({ "facility": { "id": facility }, "plannedOn": "2021-12-24" });
         let order = self
-            .write(&ministry, "installationOpen", "installation { id }", order)
+            .write(
+                &ministry,
+                "installationOpen",
+                "installation { id } changeId",
+                order,
+            )
             .await;
         let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
         let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
@@ -202,6 +210,7 @@ impl Scene {
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
         target.blocker = blocked["eventIds"][0].as_str().unwrap().to_owned();
         target.order = order["installation"]["id"].as_str().unwrap().to_owned();
+        target.change = order["changeId"].as_str().unwrap().to_owned();
         target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);

@@ -140,7 +140,10 @@ fn refusals(value: &Value) -> Vec<&Value> {
 
 /// Replaces what differs from run to run.
 fn redacted(mut value: Value) -> Value {
-    const OPAQUE: [&str; 8] = [
+    const OPAQUE: [&str; 11] = [
+        "changeId",
+        "undoesId",
+        "undoneById",
         "id",
         "organisationId",
         "facilityId",
@@ -370,9 +373,14 @@ async fn installations(story: &mut Story) {
         { "facility": { "code": PHARMACY }, "action": "OPEN", "on": "2021-12-24" },
         { "facility": { "code": PHARMACY }, "action": "PLAN", "on": "2022-01-14", "note": "年末は不可" },
     ] } });
-    story
+    let written = story
         .tell(Some("vendor"), "RecordInstallations", rows)
         .await;
+    let change = text(&written, "/data/installationBulkRecord/changeId");
+    let undo = json!({ "input": { "changeId": change, "reason": "別の店舗の行でした" } });
+    story.tell(Some("vendor"), "UndoChange", undo).await;
+    let latest = json!({ "first": 2 });
+    story.tell(Some("vendor"), "OwnChanges", latest).await;
 }
 
 async fn blockers(story: &mut Story) {
@@ -520,6 +528,7 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("ChainStores", json!({ "first": rows })),
         ("WhoWaits", json!({ "blocked": {}, "first": rows })),
         ("Installations", json!({ "first": rows })),
+        ("OwnChanges", json!({ "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
         ("Vendors", json!({ "first": rows })),
         ("SupportContractors", json!({ "first": rows })),

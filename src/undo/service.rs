@@ -1,0 +1,234 @@
+//! Undoing a change.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::entity::{self, ChangeRow, Since};
+use crate::{
+    auth::{Actor, Identity},
+    change::{self, WriteError, Writer},
+    db::{ChangeId, EventId, FacilityId, is_unique_violation},
+    installation,
+    milestone::{
+        Action, Aspect, Event, History, Problem,
+        authority::Topic,
+        service::{BulkOutcome, Draft, ErrorPolicy, RowOutcome, Taken, Written, commit},
+    },
+};
+
+/// What became of an undoing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoOutcome {
+    /// The change that was to be undone; `None` if there is none that the caller can see.
+    pub undone: Option<ChangeId>,
+    /// Facility by facility, in the order in which the change touched them.
+    pub bulk: BulkOutcome,
+}
+
+/// May the actor see a change and undo it, as far as the facilities allow? Whoever made it, and everyone in the
+/// organisation in whose name it was made.
+pub fn is_ones_own(actor: &Actor, change: &ChangeRow) -> bool {
+    actor.identity == Identity::System
+        || actor.identity != Identity::Anonymous && actor.identity == change.identity
+        || change
+            .organisation
+            .as_ref()
+            .is_some_and(|organisation| actor.belongs_to(organisation.id))
+}
+
+/// Undoes a change in one transaction, by the error policy, or answers as the first time if that was done before under
+/// the same key.
+pub async fn undo(
+    writer: &Writer<'_>,
+    undone: ChangeId,
+    policy: ErrorPolicy,
+) -> Result<UndoOutcome, WriteError> {
+    let database = writer.database;
+    let transaction = database.begin().await?;
+    let found = entity::find(database, &transaction, &[undone.0]).await?;
+    if !found.iter().any(|change| is_ones_own(writer.actor, change)) {
+        return writer.refuse(transaction, UndoOutcome::default()).await;
+    }
+    let facilities = entity::touched(&transaction, undone).await?;
+    let draft = Draft::read(writer, &transaction, facilities.clone()).await?;
+    // Read after the rows are locked: nothing can come in between.
+    let since = entity::since(database, &transaction, &facilities, undone).await?;
+    let mut request = Request {
+        draft,
+        since,
+        undoings: entity::undone_by(&transaction, undone).await?,
+        rows: Vec::with_capacity(facilities.len()),
+    };
+    for (index, facility) in facilities.into_iter().enumerate() {
+        request.take(index, facility);
+    }
+    let refused = request.refused() && policy == ErrorPolicy::RejectAll;
+    let nothing = refused || request.draft.is_unchanged();
+    if nothing || writer.dry_run {
+        let outcome = request.into_outcome(undone, None, &[], nothing);
+        return writer.refuse(transaction, outcome).await;
+    }
+    let organisation = request.draft.in_name_of(writer.actor);
+    let change = change::record(&transaction, writer, organisation, "changeUndo").await?;
+    let amended = request.draft.amended();
+    let written = commit(writer, &transaction, change, &amended).await?;
+    let taken = amended.iter().map(|one| one.facility).collect();
+    match installation::service::restore(writer, &transaction, undone, change, &taken).await {
+        Ok(()) => {}
+        // Another order is called by now what one of these was.
+        Err(error) if is_unique_violation(&error) => {
+            request.refuse(&taken);
+            let outcome = request.into_outcome(undone, None, &[], true);
+            return writer.leave_nothing(transaction, outcome).await;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    entity::insert(&transaction, change, undone).await?;
+    let outcome = request.into_outcome(undone, Some(change), &written, false);
+    writer.finish(transaction, outcome).await
+}
+
+/// The facilities of a change, one by one.
+struct Request {
+    draft: Draft,
+    since: HashMap<FacilityId, Since>,
+    undoings: Vec<ChangeId>,
+    rows: Vec<(FacilityId, Vec<Problem>)>,
+}
+
+impl Request {
+    fn take(&mut self, index: usize, facility: FacilityId) {
+        let problems = match self.check(facility) {
+            Ok(taken) => {
+                self.draft.take(facility, taken, index);
+                Vec::new()
+            }
+            Err(problem) => vec![problem],
+        };
+        self.rows.push((facility, problems));
+    }
+
+    fn check(&self, facility: FacilityId) -> Result<Taken, Problem> {
+        let working = self.draft.find(facility)?;
+        let since = self.since.get(&facility).ok_or(Problem::NotFound)?;
+        match since.later {
+            Some((by, _)) if self.undoings.contains(&by) => return Err(Problem::AlreadyUndone),
+            Some((_, at)) => return Err(Problem::ChangedSince { at }),
+            None => {}
+        }
+        let events = compensation(working.history(), &since.events)?;
+        for event in &events {
+            let topic = topic_of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
+            if !self.draft.may(working, topic) {
+                return Err(Problem::Forbidden);
+            }
+        }
+        Taken::of(working, events).map_err(Problem::of_withdrawal)
+    }
+
+    /// Refuses facilities whose orders can't be called again what they were.
+    fn refuse(&mut self, facilities: &HashSet<FacilityId>) {
+        for (_, problems) in self
+            .rows
+            .iter_mut()
+            .filter(|(id, _)| facilities.contains(id))
+        {
+            problems.push(Problem::ReferenceTaken);
+        }
+    }
+
+    fn refused(&self) -> bool {
+        self.rows.iter().any(|(_, problems)| !problems.is_empty())
+    }
+
+    fn into_outcome(
+        self,
+        undone: ChangeId,
+        change: Option<ChangeId>,
+        written: &[Written],
+        nothing_written: bool,
+    ) -> UndoOutcome {
+        let made: HashMap<FacilityId, &Vec<EventId>> = written
+            .iter()
+            .map(|one| (one.facility, &one.events))
+            .collect();
+        let rows = self
+            .rows
+            .into_iter()
+            .map(|(facility, problems)| {
+                let working = self.draft.find(facility).ok();
+                let version = working.map(|working| working.state.version + 1);
+                RowOutcome {
+                    facility: working.map(|_| facility),
+                    version: version.filter(|_| !nothing_written && problems.is_empty()),
+                    events: made
+                        .get(&facility)
+                        .map(|events| events.to_vec())
+                        .unwrap_or_default(),
+                    problems,
+                }
+            })
+            .collect();
+        UndoOutcome {
+            undone: Some(undone),
+            bulk: BulkOutcome { change, rows },
+        }
+    }
+}
+
+/// Who may undo what a change recorded: whoever may record it. `None` for what is not done in bulk, and has ways of its
+/// own to be put right.
+fn topic_of(aspect: Aspect) -> Option<Topic> {
+    match aspect {
+        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(Topic::Milestone(milestone)),
+        Aspect::Blocker(_) => Some(Topic::Blocker),
+        Aspect::Installation => Some(Topic::Installation),
+        Aspect::Opened
+        | Aspect::Closed
+        | Aspect::Kind
+        | Aspect::Prefecture
+        | Aspect::PublicInstitution
+        | Aspect::Vendor
+        | Aspect::Chain
+        | Aspect::Contractor
+        | Aspect::Contacts
+        | Aspect::Code => None,
+    }
+}
+
+/// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided
+/// is recorded again.
+fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Problem> {
+    let all = history.events();
+    let find = |id: &EventId| all.iter().find(|event| event.id == Some(*id));
+    let events: Vec<&Event> = undone.iter().filter_map(find).collect();
+    if events.len() != undone.len() {
+        return Err(Problem::NotFound);
+    }
+    let voided: Vec<EventId> = events.iter().filter_map(|event| event.voids).collect();
+    let mut made = Vec::new();
+    for event in events.iter().rev() {
+        match event.voids {
+            // Recorded and voided by the same change: it is gone as it is.
+            None if event.id.is_some_and(|id| voided.contains(&id)) => {}
+            None if event.aspect == Aspect::Installation => {
+                made.push(Event::set(Aspect::Installation, event.effective_on, None));
+            }
+            None => made.push(Event::voided(event)),
+            Some(id) if undone.contains(&id) => {}
+            Some(id) => {
+                let original = find(&id).ok_or(Problem::NotFound)?;
+                made.push(Event {
+                    id: None,
+                    voids: None,
+                    ..original.clone()
+                });
+            }
+        }
+    }
+    debug_assert!(made.iter().all(|event| event.id.is_none()));
+    // What is voided goes before what is recorded again takes its place.
+    made.sort_by_key(|event| event.action != Action::Voided);
+    Ok(made)
+}
