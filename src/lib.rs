@@ -10,6 +10,7 @@
 //! - [`facility`]: the registry of hospitals, clinics and pharmacies
 //! - [`milestone`]: the pipeline: the history of each facility, its rules, and its current state
 //! - [`installation`]: the work orders by which facilities are set up
+//! - [`handover`]: what vendors propose to support contractors, and what these answer
 //! - [`undo`]: a change that takes back what another did
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
@@ -33,6 +34,7 @@ pub mod db;
 pub mod demo;
 pub mod facility;
 pub mod figures;
+pub mod handover;
 pub mod http;
 pub mod installation;
 pub mod jobs;

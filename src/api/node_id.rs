@@ -34,11 +34,13 @@ pub enum NodeKind {
     Installation,
     /// A change.
     Change,
+    /// A proposal to a support contractor.
+    Handover,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -48,6 +50,7 @@ impl NodeKind {
         Self::Vendor,
         Self::Installation,
         Self::Change,
+        Self::Handover,
     ];
 
     fn name(self) -> &'static str {
@@ -61,6 +64,7 @@ impl NodeKind {
             Self::Vendor => "Vendor",
             Self::Installation => "Installation",
             Self::Change => "ChangeRecord",
+            Self::Handover => "Handover",
         }
     }
 }

@@ -61,6 +61,7 @@ root_fields! {
     Installations "installations" Query,
     InstallationByReference "installationByReference" Query,
     InstallationChecklists "installationChecklists" Query,
+    Handovers "handovers" Query,
     SupportContractors "supportContractors" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
@@ -110,6 +111,9 @@ root_fields! {
     InstallationReferenceSet "installationReferenceSet" Mutation,
     InstallationBulkRecord "installationBulkRecord" Mutation,
     InstallationChecklistPublish "installationChecklistPublish" Mutation,
+    HandoverPropose "handoverPropose" Mutation,
+    HandoverAnswer "handoverAnswer" Mutation,
+    HandoverWithdraw "handoverWithdraw" Mutation,
     ChangeUndo "changeUndo" Mutation,
     BlockerOpen "blockerOpen" Mutation,
     BlockerResolve "blockerResolve" Mutation,
@@ -153,6 +157,7 @@ impl RootField {
             | Self::Facilities
             | Self::Installations
             | Self::InstallationByReference
+            | Self::Handovers
             | Self::Changes
             | Self::ChangeHead
             | Self::OwnChanges
@@ -168,13 +173,17 @@ impl RootField {
             Self::VendorUpdate => Policy::Needs(Permission::VendorWrite),
             // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
             // is linked or corrected.
-            Self::FacilityLink | Self::FacilityCorrect => Policy::Needs(Permission::HandOn),
+            Self::FacilityLink
+            | Self::FacilityCorrect
+            | Self::HandoverPropose
+            | Self::HandoverWithdraw => Policy::Needs(Permission::HandOn),
             Self::MilestoneRecord
             | Self::MilestonePlan
             | Self::MilestoneWithdraw
             | Self::MilestoneCorrect
             | Self::MilestoneBulkRecord => Policy::Needs(Permission::MilestoneWrite),
-            Self::InstallationOpen
+            Self::HandoverAnswer
+            | Self::InstallationOpen
             | Self::InstallationPlan
             | Self::InstallationStart
             | Self::InstallationCheck

@@ -28,6 +28,9 @@ use crate::{
         Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facilities_by_id,
     },
     figures::graphql::FiguresQuery,
+    handover::graphql::{
+        Handover, HandoverConnection, HandoverMutation, HandoverQuery, handovers_by_id,
+    },
     installation::graphql::{
         Installation, InstallationConnection, InstallationMutation, InstallationQuery,
         installations_by_id,
@@ -57,6 +60,8 @@ pub enum Node {
     Installation(Box<Installation>),
     /// A change.
     ChangeRecord(ChangeRecord),
+    /// A proposal to a support contractor.
+    Handover(Box<Handover>),
 }
 
 /// Queries that serve every type.
@@ -163,6 +168,13 @@ async fn find_of(
             Node::Installation,
         ),
         NodeKind::Change => named(changes_by_id(context, rows).await?, Node::ChangeRecord),
+        NodeKind::Handover => named(
+            handovers_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, handover)| (id, Box::new(handover))),
+            Node::Handover,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -186,6 +198,7 @@ pub struct Query(
     FiguresQuery,
     ChangeQuery,
     UndoQuery,
+    HandoverQuery,
 );
 
 /// All mutations.
@@ -198,6 +211,7 @@ pub struct Mutation(
     BlockerMutation,
     InstallationMutation,
     UndoMutation,
+    HandoverMutation,
 );
 
 /// All subscriptions.
@@ -216,6 +230,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
     .override_output_type_description::<VendorConnection>("A page of the directory.")
+    .override_output_type_description::<HandoverConnection>("A page of proposals.")
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")

@@ -331,6 +331,27 @@ pub const ALL_TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "handover",
+            columns: &[
+                ("id", Column::Big),
+                ("facility_id", Column::Big),
+                ("vendor_id", Column::Big),
+                ("contractor_id", Column::Big),
+                ("status", Column::Code),
+                ("proposed_on", Column::Date),
+                ("answer_by", Column::Date),
+                ("answered_on", Column::Date),
+                ("message", Column::Text),
+                ("reason", Column::Text),
+                ("proposed_by", Column::Big),
+                ("answered_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "deployment",
             columns: &[("key", Column::Text), ("value", Column::Text)],
         },

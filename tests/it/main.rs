@@ -22,6 +22,7 @@ mod docs;
 mod feed;
 mod figures;
 mod filters;
+mod handover;
 mod http_graphql;
 mod installation;
 mod kill;

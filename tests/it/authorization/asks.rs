@@ -62,6 +62,9 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             F::MilestoneBulkRecord
             | F::BlockerBulkRecord
             | F::InstallationBulkRecord
+            | F::HandoverPropose
+            | F::HandoverAnswer
+            | F::HandoverWithdraw
             | F::ChangeUndo => "rows { userErrors { code } } userErrors { code }",
             _ => "userErrors { code }",
         };
@@ -316,6 +319,21 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Nothing,
             json!({ "kind": "PHARMACY", "items": [{ "code": "ALL", "labelJa": "全部", "labelEn": "All" }] }),
         ),
+        F::Handovers => query(
+            Aim::Nothing,
+            "(first: 10)".to_owned(),
+            "{ nodes { facilityName } }",
+        ),
+        // It is handed on to that contractor already: whoever may hand it on is told so.
+        F::HandoverPropose => mutation(
+            Aim::Facility,
+            json!({ "facilities": [facility], "contractorId": target.organisation(Kind::SupportContractor) }),
+        ),
+        F::HandoverAnswer => mutation(
+            Aim::Facility,
+            json!({ "handoverIds": [target.handover], "answer": "DECLINE", "declineReason": "busy" }),
+        ),
+        F::HandoverWithdraw => mutation(Aim::Facility, json!({ "handoverIds": [target.handover] })),
         F::OwnChanges => query(
             Aim::Nothing,
             "(first: 10)".to_owned(),

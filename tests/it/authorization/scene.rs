@@ -31,6 +31,8 @@ pub struct Target {
     pub blocker: String,
     /// The global id of its work order.
     pub order: String,
+    /// The global id of its proposal to another support contractor than the one that has it.
+    pub handover: String,
     /// The global id of the change that opened that.
     pub change: String,
     /// A link that it has.
@@ -118,6 +120,7 @@ impl Scene {
             blocker: String::new(),
             order: String::new(),
             change: String::new(),
+            handover: String::new(),
             link: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
@@ -199,6 +202,26 @@ impl Scene {
                 order,
             )
             .await;
+        // To the contractor that has it: as if it had been proposed before it was handed on.
+        let target = self.target(side);
+        let organisation = |kind| target.organisations[&kind].id;
+        let (to, by) = (
+            organisation(Kind::SupportContractor),
+            organisation(Kind::Vendor),
+        );
+        let row = NodeId::row_of(&async_graphql::ID(facility.clone()), NodeKind::Facility).unwrap();
+        self.world
+            .database
+            .run(&format!(
+                "INSERT INTO handover (facility_id, vendor_id, contractor_id, status, proposed_on, answer_by, message, proposed_by)
+                 VALUES ({row}, {by}, {to}, 0, '2021-12-01', '2021-12-31', '', 1)"
+            ))
+            .await;
+        let proposed = self
+            .world
+            .database
+            .number("SELECT max(id) FROM handover")
+            .await;
         let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
         let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
             "permissions": ["FACILITY_READ"], "expiresAt": "2022-06-01T00:00:00Z" });
@@ -211,6 +234,7 @@ impl Scene {
         target.blocker = blocked["eventIds"][0].as_str().unwrap().to_owned();
         target.order = order["installation"]["id"].as_str().unwrap().to_owned();
         target.change = order["changeId"].as_str().unwrap().to_owned();
+        target.handover = id(NodeKind::Handover, proposed);
         target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);

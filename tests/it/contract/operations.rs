@@ -381,6 +381,25 @@ async fn installations(story: &mut Story) {
     story.tell(Some("vendor"), "UndoChange", undo).await;
     let latest = json!({ "first": 2 });
     story.tell(Some("vendor"), "OwnChanges", latest).await;
+    handovers(story).await;
+}
+
+/// A vendor that is full asks a support contractor.
+async fn handovers(story: &mut Story) {
+    let helper = story.organisation("helper").await;
+    let propose = json!({ "input": { "facilities": [{ "code": PHARMACY }], "contractorId": helper,
+        "message": "年内に一台、午前中の作業をお願いできますか。" } });
+    let proposed = story
+        .tell(Some("vendor"), "ProposeHandover", propose.clone())
+        .await;
+    let id = |proposed: &Value| text(proposed, "/data/handoverPropose/rows/0/handover/id");
+    let back = json!({ "input": { "handoverIds": [id(&proposed)] } });
+    story.tell(Some("vendor"), "WithdrawHandover", back).await;
+    let proposed = story.repeat("vendor", "ProposeHandover", propose).await;
+    let open = json!({ "statuses": ["PROPOSED"], "first": 10 });
+    story.tell(Some("helper"), "Handovers", open).await;
+    let busy = json!({ "input": { "handoverIds": [id(&proposed)], "answer": "DECLINE", "declineReason": "年内は満員です" } });
+    story.tell(Some("helper"), "AnswerHandover", busy).await;
 }
 
 async fn blockers(story: &mut Story) {
@@ -529,6 +548,7 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("WhoWaits", json!({ "blocked": {}, "first": rows })),
         ("Installations", json!({ "first": rows })),
         ("OwnChanges", json!({ "first": rows })),
+        ("Handovers", json!({ "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
         ("Vendors", json!({ "first": rows })),
         ("SupportContractors", json!({ "first": rows })),
@@ -627,6 +647,12 @@ async fn no_operation_costs_a_statement_per_row(
         codes.extend(new);
         let link = format!("UPDATE facility_state SET vendor_id = {vendor}, chain_id = {chain}");
         served.world.database.run(&link).await;
+        let propose = format!(
+            "INSERT INTO handover (facility_id, vendor_id, contractor_id, status, proposed_on, answer_by, message, proposed_by)
+             SELECT facility_id, {vendor}, {chain}, 0, '2021-12-01', '2021-12-31', '', 1 FROM facility_state
+             WHERE facility_id NOT IN (SELECT facility_id FROM handover)"
+        );
+        served.world.database.run(&propose).await;
         served.settle().await;
         let first = served
             .world
