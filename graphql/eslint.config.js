@@ -51,9 +51,11 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BulkRow', 'ChangeEntry', 'Correction', 'FacilityClaimSecret', 'FigureCell', 'FigureDifference',
-            'FigureIncrease', 'Invitation', 'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand',
-            'PrefectureBands', 'RolloutFigures', 'SeriesPoint', 'Session', 'UserError', 'VendorContact', 'Viewer',
+            'AccountCode', 'BulkRow', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
+            'FacilityClaimSecret', 'FigureCell', 'FigureDifference', 'FigureIncrease', 'HandoverBulkRow',
+            'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
+            'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
+            'RolloutFigures', 'SeriesPoint', 'Session', 'UserError', 'VendorContact', 'Viewer',
           ],
         },
       }],
