@@ -169,6 +169,8 @@ pub struct HandoverRow {
     pub prefecture: Prefecture,
     /// The planned day of its installation.
     pub planned_on: Option<NaiveDate>,
+    /// Is the vendor still the one that the facility engages?
+    pub engaged: bool,
 }
 
 /// Which proposals a list holds.
@@ -200,7 +202,7 @@ pub async fn list(
     most: u64,
 ) -> Result<Vec<HandoverRow>, DbErr> {
     let mut query = Query::new(format!(
-        "SELECT {COLUMNS}, v.id, v.name, k.id, k.name, f.name, f.address, s.kind, s.prefecture, p.planned_on \
+        "SELECT {COLUMNS}, v.id, v.name, k.id, k.name, f.name, f.address, s.kind, s.prefecture, p.planned_on, s.vendor_id \
          FROM handover h JOIN facility_state s ON s.facility_id = h.facility_id \
          JOIN facility f ON f.id = h.facility_id \
          LEFT JOIN organisation v ON v.id = h.vendor_id LEFT JOIN organisation k ON k.id = h.contractor_id \
@@ -222,8 +224,10 @@ pub async fn list(
     rows.iter()
         .map(|row| {
             let mut row = Row::new(row);
+            let handover = read(&mut row)?;
+            let vendor = handover.vendor;
             Ok(HandoverRow {
-                handover: read(&mut row)?,
+                handover,
                 vendor: read_name(&mut row)?,
                 contractor: read_name(&mut row)?,
                 name: row.take()?,
@@ -231,6 +235,7 @@ pub async fn list(
                 kind: read_kind(&mut row)?,
                 prefecture: read_prefecture(&mut row)?,
                 planned_on: row.take()?,
+                engaged: row.take::<OrganisationId>()? == vendor,
             })
         })
         .collect()
@@ -277,13 +282,13 @@ fn push_statuses(query: &mut Query, statuses: &[HandoverStatus], today: NaiveDat
     for status in statuses {
         match status {
             HandoverStatus::Proposed => {
-                query.push(" OR (h.status = 0 AND h.answer_by >= ");
+                query.push(" OR (h.status = 0 AND s.vendor_id = h.vendor_id AND h.answer_by >= ");
                 query.bind(today).push(")");
             }
             HandoverStatus::Lapsed => {
                 query.push(" OR h.status = ").bind(status.code());
-                query.push(" OR (h.status = 0 AND h.answer_by < ");
-                query.bind(today).push(")");
+                query.push(" OR (h.status = 0 AND (s.vendor_id <> h.vendor_id OR h.answer_by < ");
+                query.bind(today).push("))");
             }
             status => {
                 query.push(" OR h.status = ").bind(status.code());

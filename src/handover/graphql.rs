@@ -375,7 +375,10 @@ async fn complete(
     };
     let today = services.clock.today();
     let told = |row: HandoverRow| {
-        let status = row.handover.status_on(today);
+        let status = match row.handover.status_on(today) {
+            HandoverStatus::Proposed if !row.engaged => HandoverStatus::Lapsed,
+            status => status,
+        };
         let handover = row.handover;
         Handover {
             id: NodeId::new(NodeKind::Handover, handover.id.0).encode(),

@@ -26,7 +26,7 @@ pub enum HandoverStatus {
     Declined,
     /// Whoever proposed it took it back.
     Withdrawn,
-    /// Nobody answered by the last day.
+    /// Nobody answered by the last day, or the facility engages another vendor by now.
     Lapsed,
 }
 

@@ -14,7 +14,7 @@ pub enum HandoverProblem {
     NotFound,
     /// The caller sees the proposal but may not do this to it.
     Forbidden,
-    /// It is proposed to somebody already.
+    /// It is proposed to somebody already, or handed on.
     AlreadyProposed,
     /// It was answered, taken back or has lapsed.
     NotOpen,
@@ -67,8 +67,8 @@ impl HandoverProblem {
                 "You may not do this to the proposal.",
             ),
             Self::AlreadyProposed => (
-                "この施設の導入作業は既に依頼中です。",
-                "It is proposed to a support contractor already.",
+                "この施設の導入作業は既に依頼中か、導入支援業者が担当しています。",
+                "It is proposed to a support contractor already, or one has it.",
             ),
             Self::NotOpen => (
                 "この依頼は回答済み、取り下げ済みまたは期限切れです。",

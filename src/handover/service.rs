@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handover, HandoverId, HandoverProblem as Problem, HandoverStatus, entity};
 use crate::{
-    auth::{Grant, OrganisationKind, Permission},
+    auth::{Actor, Clause, Grant, OrganisationKind, Permission, Scope},
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction},
     facility::entity::organisation_is,
     milestone::{
         self, Aspect, Event, Milestone,
-        service::{Draft, ErrorPolicy, Taken, check_note, commit},
+        entity::LockedState,
+        service::{Draft, ErrorPolicy, Taken, Working, check_note, commit},
     },
 };
 
@@ -145,17 +146,8 @@ pub async fn propose(
             if !working.state.within(&may) {
                 return Err(milestone::Problem::Forbidden.into());
             }
+            check_work(working, proposal.contractor)?;
             let current = &working.after().current;
-            if let Some(since) = current.reached(Milestone::Installed) {
-                let milestone = Milestone::Installed;
-                return Err(milestone::Problem::AlreadyReached { milestone, since }.into());
-            }
-            if let Some(closed_on) = current.closed_on {
-                return Err(milestone::Problem::AfterClosing { closed_on }.into());
-            }
-            if current.contractor == Some(proposal.contractor) {
-                return Err(milestone::Problem::NothingToDo.into());
-            }
             // What a former vendor proposed is no longer its own to hand on.
             let open = unanswered.get(&facility).is_some_and(|one| {
                 one.status_on(today) == HandoverStatus::Proposed
@@ -228,6 +220,23 @@ pub async fn propose(
     }
     outcome.change = Some(change);
     writer.finish(transaction, outcome).await
+}
+
+/// Is there something to hand on, and to nobody yet?
+fn check_work(working: &Working, contractor: OrganisationId) -> Result<(), Problem> {
+    let current = &working.after().current;
+    if let Some(since) = current.reached(Milestone::Installed) {
+        let milestone = Milestone::Installed;
+        return Err(milestone::Problem::AlreadyReached { milestone, since }.into());
+    }
+    if let Some(closed_on) = current.closed_on {
+        return Err(milestone::Problem::AfterClosing { closed_on }.into());
+    }
+    match current.contractor {
+        Some(has_it) if has_it == contractor => Err(milestone::Problem::NothingToDo.into()),
+        Some(_) => Err(Problem::AlreadyProposed),
+        None => Ok(()),
+    }
 }
 
 fn answer_by(proposal: &Proposal, today: NaiveDate) -> NaiveDate {
@@ -369,24 +378,38 @@ fn check_answer(
     today: NaiveDate,
 ) -> Result<(), Problem> {
     let working = draft.get(handover.facility).ok_or(Problem::NotFound)?;
-    let contractor = writer.actor.belongs_to(handover.contractor);
     let offered = working.state.vendor == Some(handover.vendor)
         && handover.status_on(today) == HandoverStatus::Proposed;
-    let accepted = handover.stored == HandoverStatus::Accepted
-        && working.state.contractor == Some(handover.contractor);
-    let visible = draft.find(handover.facility).is_ok() || contractor && (offered || accepted);
-    if !visible {
+    if !is_seen(writer.actor, handover, &working.state, offered) {
         return Err(Problem::NotFound);
     }
     let theirs = |grant: &Grant| is_theirs(grant, draft, handover, answer);
     if !writer.actor.grants_with(permission_of(answer)).any(theirs) {
         return Err(Problem::Forbidden);
     }
-    if offered {
-        Ok(())
-    } else {
-        Err(Problem::NotOpen)
+    if !offered {
+        return Err(Problem::NotOpen);
     }
+    match answer {
+        Answer::Accept => check_work(working, handover.contractor),
+        Answer::Decline { .. } | Answer::Withdraw => Ok(()),
+    }
+}
+
+/// Does the actor see a proposal? The list says the same.
+fn is_seen(actor: &Actor, handover: &Handover, state: &LockedState, offered: bool) -> bool {
+    let accepted = handover.stored == HandoverStatus::Accepted
+        && state.contractor == Some(handover.contractor);
+    let by_facility = match actor.scope(Permission::FacilityRead) {
+        Scope::All => true,
+        Scope::Any(clauses) => clauses.into_iter().any(|clause| match clause {
+            Clause::Vendor(vendor) => state.vendor == Some(vendor) && handover.vendor == vendor,
+            Clause::Contractor(_) => false,
+            other => state.within(&Scope::Any(vec![other])),
+        }),
+    };
+    let contractor = actor.may_in(handover.contractor, Permission::FacilityRead);
+    by_facility || contractor && (offered || accepted)
 }
 
 /// Hands the facility on from today.

@@ -7,129 +7,12 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{Blocker, Milestone, PerMilestone, Stage, kind::stage_of};
+use super::{Action, Aspect, Blocker, Milestone, PerMilestone, Stage, kind::stage_of};
 use crate::{
     db::{EventId, OrganisationId},
     facility::{FacilityKind, InstitutionCode, Prefecture},
     figures::{Cell, FOREVER, Level, Period},
 };
-
-/// What an event is about. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Aspect {
-    /// A milestone was reached or withdrawn.
-    Milestone(Milestone),
-    /// Opened; takes effect on the day of opening.
-    Opened,
-    /// Closed; the facility no longer counts from that day on.
-    Closed,
-    /// Its kind; `value` is the code.
-    Kind,
-    /// Its prefecture; `value` is the number.
-    Prefecture,
-    /// Whether it is a public institution; `value` is 0 or 1.
-    PublicInstitution,
-    /// The vendor it engages; `value` is the organisation, 0 for none.
-    Vendor,
-    /// The chain it belongs to; `value` is the organisation, 0 for none.
-    Chain,
-    /// The support contractor it is handed on to; `value` is the organisation, 0 for none.
-    Contractor,
-    /// A milestone's planned date; `effective_on` is that date.
-    Plan(Milestone),
-    /// Something holds it up from that day on, or, if withdrawn, no longer does.
-    Blocker(Blocker),
-    /// Its work order was opened, changed or ended.
-    Installation,
-    /// Name, address or contacts were corrected.
-    Contacts,
-    /// A new institution code (succession 承継).
-    Code,
-}
-
-impl Aspect {
-    /// The aspects whose value is an organisation.
-    pub const LINKS: [Self; 3] = [Self::Vendor, Self::Chain, Self::Contractor];
-
-    const SINGLE: [Self; 11] = [
-        Self::Opened,
-        Self::Closed,
-        Self::Kind,
-        Self::Prefecture,
-        Self::PublicInstitution,
-        Self::Vendor,
-        Self::Chain,
-        Self::Contractor,
-        Self::Installation,
-        Self::Contacts,
-        Self::Code,
-    ];
-
-    /// The stored code.
-    pub fn code(self) -> i16 {
-        match self {
-            Self::Milestone(milestone) => milestone.code(),
-            Self::Opened => 20,
-            Self::Closed => 21,
-            Self::Kind => 22,
-            Self::Prefecture => 23,
-            Self::PublicInstitution => 24,
-            Self::Vendor => 25,
-            Self::Chain => 26,
-            Self::Contractor => 27,
-            Self::Plan(milestone) => 30 + milestone.code(),
-            Self::Contacts => 50,
-            Self::Code => 51,
-            Self::Installation => 52,
-            Self::Blocker(blocker) => 60 + blocker.code(),
-        }
-    }
-
-    /// The aspect of a stored code.
-    pub fn from_code(code: i16) -> Option<Self> {
-        let milestones = Milestone::ALL.into_iter().map(Self::Milestone);
-        let plans = Milestone::ALL.into_iter().map(Self::Plan);
-        let blockers = Blocker::ALL.into_iter().map(Self::Blocker);
-        milestones
-            .chain(plans)
-            .chain(blockers)
-            .chain(Self::SINGLE)
-            .find(|aspect| aspect.code() == code)
-    }
-}
-
-/// What happened to the aspect. Codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Action {
-    /// The milestone was reached, or the blocker came up.
-    Reached,
-    /// It was taken back, or the blocker was resolved: from that day on it is no longer in effect.
-    Withdrawn,
-    /// The attribute took this value, or the plan this date.
-    Set,
-    /// An earlier event was a mistake: it never happened.
-    Voided,
-}
-
-impl Action {
-    /// All actions.
-    pub const ALL: [Self; 4] = [Self::Reached, Self::Withdrawn, Self::Set, Self::Voided];
-
-    /// The stored code.
-    pub fn code(self) -> i16 {
-        match self {
-            Self::Reached => 0,
-            Self::Withdrawn => 1,
-            Self::Set => 2,
-            Self::Voided => 3,
-        }
-    }
-
-    /// The action of a stored code.
-    pub fn from_code(code: i16) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.code() == code)
-    }
-}
 
 /// An event, stored or about to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,15 +233,18 @@ impl History {
 
     /// Events in force, sorted by the day they took effect, and by recording within a day.
     pub fn in_force(&self) -> Vec<&Event> {
-        let voided: Vec<EventId> = self.events.iter().filter_map(|event| event.voids).collect();
-        let mut events: Vec<&Event> = self
-            .events
-            .iter()
-            .filter(|event| event.action != Action::Voided)
-            .filter(|event| event.id.is_none_or(|id| !voided.contains(&id)))
-            .collect();
+        let mut events: Vec<&Event> = self.recorded_in_force().collect();
         events.sort_by_key(|event| event.effective_on);
         events
+    }
+
+    /// Events in force, in the order in which they were recorded.
+    fn recorded_in_force(&self) -> impl Iterator<Item = &Event> {
+        let voided: Vec<EventId> = self.events.iter().filter_map(|event| event.voids).collect();
+        self.events
+            .iter()
+            .filter(|event| event.action != Action::Voided)
+            .filter(move |event| event.id.is_none_or(|id| !voided.contains(&id)))
     }
 
     /// The stored event in force with this id.
@@ -386,7 +272,23 @@ impl History {
 
     /// Checks every rule and derives everything.
     pub fn derive(&self) -> Result<Derived, Violation> {
-        Deriving::default().run(&self.in_force())
+        let deriving = Deriving {
+            planned_on: self.planned(),
+            ..Deriving::default()
+        };
+        deriving.run(&self.in_force())
+    }
+
+    /// Of all plans of a milestone that are in force the one recorded last counts, whatever its day.
+    fn planned(&self) -> PerMilestone<Option<NaiveDate>> {
+        let mut planned = PerMilestone::default();
+        for event in self.recorded_in_force() {
+            if let Aspect::Plan(milestone) = event.aspect {
+                let kept = event.action == Action::Set;
+                *planned.of_mut(milestone) = kept.then_some(event.effective_on);
+            }
+        }
+        planned
     }
 }
 
@@ -412,7 +314,6 @@ struct Deriving {
     contractor: Option<OrganisationId>,
     reached_on: PerMilestone<Option<NaiveDate>>,
     planned_on: PerMilestone<Option<NaiveDate>>,
-    plan_order: PerMilestone<Option<EventId>>,
     blocked_since: BTreeMap<Blocker, NaiveDate>,
     periods: Vec<Period>,
 }
@@ -444,7 +345,6 @@ impl Deriving {
         let value = event.value.unwrap_or(0);
         match event.aspect {
             Aspect::Milestone(milestone) => return self.apply_milestone(milestone, event),
-            Aspect::Plan(milestone) => self.apply_plan(milestone, event),
             Aspect::Blocker(blocker) => return self.apply_blocker(blocker, event),
             Aspect::Kind => self.kind = event.kind(),
             Aspect::Prefecture => self.prefecture = event.prefecture(),
@@ -454,7 +354,9 @@ impl Deriving {
             Aspect::Vendor => self.vendor = organisation(value),
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
-            Aspect::Opened
+            // Of plans the one recorded last is in force, whatever its day: see `History::planned`.
+            Aspect::Plan(_)
+            | Aspect::Opened
             | Aspect::Closed
             | Aspect::Installation
             | Aspect::Contacts
@@ -493,20 +395,6 @@ impl Deriving {
                 self.blocked_since.remove(&blocker);
                 Ok(())
             }
-        }
-    }
-
-    /// Of all plans of a milestone the one recorded last is in force, whatever its date.
-    fn apply_plan(&mut self, milestone: Milestone, event: &Event) {
-        let order = self.plan_order.of_mut(milestone);
-        let newer = match (*order, event.id) {
-            (_, None) | (None, _) => true,
-            (Some(before), Some(id)) => id > before,
-        };
-        if newer {
-            *order = event.id.or(Some(EventId(i64::MAX)));
-            let kept = event.action == Action::Set;
-            *self.planned_on.of_mut(milestone) = kept.then_some(event.effective_on);
         }
     }
 

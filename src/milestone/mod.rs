@@ -1,6 +1,7 @@
 //! Milestones and the history of facilities: what happened, from when, and as recorded by which change;
 //! the rules that a history obeys; and the current state that follows from it.
 
+mod aspect;
 pub mod authority;
 mod blocker;
 pub mod entity;
@@ -12,8 +13,9 @@ mod problem;
 mod replay;
 pub mod service;
 
+pub use aspect::{Action, Aspect};
 pub use blocker::Blocker;
-pub use history::{Action, Aspect, Current, Derived, Event, History, Violation};
+pub use history::{Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
 pub use per_milestone::PerMilestone;
 pub use problem::Problem;

@@ -322,7 +322,7 @@ impl Problem {
                 "The code's prefecture or fee table is not the facility's.".to_owned()
             }
             Self::UnknownOrganisation => "There is no such organisation.".to_owned(),
-            Self::ReferenceTaken => "Another facility has this reference.".to_owned(),
+            Self::ReferenceTaken => "This reference is taken.".to_owned(),
             Self::KeyReused => {
                 "This idempotency key was used for a request with other content.".to_owned()
             }

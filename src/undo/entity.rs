@@ -115,14 +115,16 @@ pub async fn facility_counts(
         .collect()
 }
 
-/// The facilities that a change touched, in the order in which it did.
+/// The facilities that a change touched, in the order in which it did; so many at most.
 pub async fn touched(
     transaction: &Transaction,
     change: ChangeId,
+    most: usize,
 ) -> Result<Vec<FacilityId>, DbErr> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
     let rows = Query::with(
-        "SELECT facility_id FROM facility_event WHERE change_id = $1 GROUP BY facility_id ORDER BY min(id)",
-        [change.0.into()],
+        "SELECT facility_id FROM facility_event WHERE change_id = $1 GROUP BY facility_id ORDER BY min(id) LIMIT $2",
+        [change.0.into(), most.into()],
     )
     .all(transaction)
     .await?;

@@ -25,7 +25,7 @@ use crate::{
     facility::graphql::{
         ActorKind, FacilityBulkPayload, OrganisationSummary, bulk_payload, summary,
     },
-    milestone::{Problem, service::ErrorPolicy},
+    milestone::service::ErrorPolicy,
 };
 
 /// A change: what one request or command wrote, whole. Those see it in whose name it was made.
@@ -155,9 +155,10 @@ impl UndoMutation {
         let written = written.await;
         services(context)?.written.notify_one();
         let bulk = match written? {
-            UndoOutcome { undone: None, .. } => {
-                Err(ApiError::Refused(vec![Problem::ChangeNotFound]))
-            }
+            UndoOutcome {
+                problem: Some(problem),
+                ..
+            } => Err(ApiError::Refused(vec![problem])),
             UndoOutcome { bulk, .. } => Ok(bulk),
         };
         bulk_payload(context, bulk).await

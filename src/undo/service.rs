@@ -6,35 +6,55 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::{self, ChangeRow, Since};
 use crate::{
-    auth::{Actor, Identity},
+    auth::{Actor, Identity, Permission},
     change::{self, WriteError, Writer},
-    db::{ChangeId, EventId, FacilityId, is_unique_violation},
+    db::{ChangeId, EventId, FacilityId, OrganisationId},
     installation,
     milestone::{
         Action, Aspect, Event, History, Problem,
         authority::Topic,
-        service::{BulkOutcome, Draft, ErrorPolicy, RowOutcome, Taken, Written, commit},
+        service::{BulkOutcome, Draft, ErrorPolicy, MOST_ROWS, RowOutcome, Taken, Written, commit},
     },
 };
 
 /// What became of an undoing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoOutcome {
-    /// The change that was to be undone; `None` if there is none that the caller can see.
-    pub undone: Option<ChangeId>,
+    /// Why it was refused as a whole.
+    pub problem: Option<Problem>,
     /// Facility by facility, in the order in which the change touched them.
     pub bulk: BulkOutcome,
 }
 
-/// May the actor see a change and undo it, as far as the facilities allow? Whoever made it, and everyone in the
-/// organisation in whose name it was made.
+impl UndoOutcome {
+    fn refused(problem: Problem) -> Self {
+        Self {
+            problem: Some(problem),
+            bulk: BulkOutcome::default(),
+        }
+    }
+}
+
+/// May the actor see a change? Whoever made it, and everyone in the organisation in whose name it was made.
 pub fn is_ones_own(actor: &Actor, change: &ChangeRow) -> bool {
+    let read = Permission::FacilityRead;
     actor.identity == Identity::System
-        || actor.identity != Identity::Anonymous && actor.identity == change.identity
+        || actor.identity == change.identity && actor.may(read)
         || change
             .organisation
             .as_ref()
-            .is_some_and(|organisation| actor.belongs_to(organisation.id))
+            .is_some_and(|organisation| actor.may_in(organisation.id, read))
+}
+
+/// May the actor write anything that could be undone at all?
+fn may_write(actor: &Actor) -> bool {
+    [
+        Permission::MilestoneWrite,
+        Permission::BlockerWrite,
+        Permission::InstallationWrite,
+    ]
+    .into_iter()
+    .any(|permission| actor.may(permission))
 }
 
 /// Undoes a change in one transaction, by the error policy, or answers as the first time if that was done before under
@@ -47,10 +67,23 @@ pub async fn undo(
     let database = writer.database;
     let transaction = database.begin().await?;
     let found = entity::find(database, &transaction, &[undone.0]).await?;
-    if !found.iter().any(|change| is_ones_own(writer.actor, change)) {
-        return writer.refuse(transaction, UndoOutcome::default()).await;
+    let Some(found) = found
+        .into_iter()
+        .find(|change| is_ones_own(writer.actor, change))
+    else {
+        let refused = UndoOutcome::refused(Problem::ChangeNotFound);
+        return writer.refuse(transaction, refused).await;
+    };
+    if !may_write(writer.actor) {
+        let refused = UndoOutcome::refused(Problem::Forbidden);
+        return writer.refuse(transaction, refused).await;
     }
-    let facilities = entity::touched(&transaction, undone).await?;
+    let facilities = entity::touched(&transaction, undone, MOST_ROWS + 1).await?;
+    // Of nothing, or of more than a request may hold.
+    if facilities.is_empty() || facilities.len() > MOST_ROWS {
+        let refused = UndoOutcome::refused(Problem::CanNotBeUndone);
+        return writer.refuse(transaction, refused).await;
+    }
     let draft = Draft::read(writer, &transaction, facilities.clone()).await?;
     // Read after the rows are locked: nothing can come in between.
     let since = entity::since(database, &transaction, &facilities, undone).await?;
@@ -58,6 +91,7 @@ pub async fn undo(
         draft,
         since,
         undoings: entity::undone_by(&transaction, undone).await?,
+        conflicts: installation::service::name_conflicts(writer, &transaction, undone).await?,
         rows: Vec::with_capacity(facilities.len()),
     };
     for (index, facility) in facilities.into_iter().enumerate() {
@@ -66,26 +100,16 @@ pub async fn undo(
     let refused = request.refused() && policy == ErrorPolicy::RejectAll;
     let nothing = refused || request.draft.is_unchanged();
     if nothing || writer.dry_run {
-        let outcome = request.into_outcome(undone, None, &[], nothing);
+        let outcome = request.into_outcome(None, &[], nothing);
         return writer.refuse(transaction, outcome).await;
     }
-    let organisation = request.draft.in_name_of(writer.actor);
+    let organisation = in_name_of(writer.actor, &request.draft, &found);
     let change = change::record(&transaction, writer, organisation, "changeUndo").await?;
     let amended = request.draft.amended();
     let written = commit(writer, &transaction, change, &amended).await?;
-    let taken = amended.iter().map(|one| one.facility).collect();
-    match installation::service::restore(writer, &transaction, undone, change, &taken).await {
-        Ok(()) => {}
-        // Another order is called by now what one of these was.
-        Err(error) if is_unique_violation(&error) => {
-            request.refuse(&taken);
-            let outcome = request.into_outcome(undone, None, &[], true);
-            return writer.leave_nothing(transaction, outcome).await;
-        }
-        Err(error) => return Err(error.into()),
-    }
+    installation::service::restore(writer, &transaction, undone, change, &amended).await?;
     entity::insert(&transaction, change, undone).await?;
-    let outcome = request.into_outcome(undone, Some(change), &written, false);
+    let outcome = request.into_outcome(Some(change), &written, false);
     writer.finish(transaction, outcome).await
 }
 
@@ -94,6 +118,8 @@ struct Request {
     draft: Draft,
     since: HashMap<FacilityId, Since>,
     undoings: Vec<ChangeId>,
+    /// Facilities whose orders can't be called again what they were.
+    conflicts: HashSet<FacilityId>,
     rows: Vec<(FacilityId, Vec<Problem>)>,
 }
 
@@ -117,6 +143,9 @@ impl Request {
             Some((_, at)) => return Err(Problem::ChangedSince { at }),
             None => {}
         }
+        if self.conflicts.contains(&facility) {
+            return Err(Problem::ReferenceTaken);
+        }
         let events = compensation(working.history(), &since.events)?;
         for event in &events {
             let topic = topic_of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
@@ -127,24 +156,12 @@ impl Request {
         Taken::of(working, events).map_err(Problem::of_withdrawal)
     }
 
-    /// Refuses facilities whose orders can't be called again what they were.
-    fn refuse(&mut self, facilities: &HashSet<FacilityId>) {
-        for (_, problems) in self
-            .rows
-            .iter_mut()
-            .filter(|(id, _)| facilities.contains(id))
-        {
-            problems.push(Problem::ReferenceTaken);
-        }
-    }
-
     fn refused(&self) -> bool {
         self.rows.iter().any(|(_, problems)| !problems.is_empty())
     }
 
     fn into_outcome(
         self,
-        undone: ChangeId,
         change: Option<ChangeId>,
         written: &[Written],
         nothing_written: bool,
@@ -171,10 +188,22 @@ impl Request {
             })
             .collect();
         UndoOutcome {
-            undone: Some(undone),
+            problem: None,
             bulk: BulkOutcome { change, rows },
         }
     }
+}
+
+/// In whose name a change is undone: that of the change itself, if the actor may in it, so that its colleagues see it.
+fn in_name_of(actor: &Actor, draft: &Draft, undone: &ChangeRow) -> Option<OrganisationId> {
+    let mut narrowed = actor.clone();
+    narrowed.grants.retain(|grant| {
+        let organisation = undone.organisation.as_ref();
+        organisation.is_some_and(|organisation| organisation.id == grant.organisation)
+    });
+    draft
+        .in_name_of(&narrowed)
+        .or_else(|| draft.in_name_of(actor))
 }
 
 /// Who may undo what a change recorded: whoever may record it. `None` for what is not done in bulk, and has ways of its

@@ -198,6 +198,41 @@ async fn a_contractor_sees_what_is_proposed_to_it_and_the_facility_when_it_accep
     let back = json!({ "handoverIds": [id] });
     let back = scene.write(&vendor, "handoverWithdraw", back).await;
     assert_eq!(errors(&back), ["NOT_OPEN input.handoverIds.0"]);
+    let twice = json!({ "contractorId": global(scene.other) });
+    let twice = scene.propose(&vendor, &[CLINIC], twice).await;
+    assert_eq!(errors(&twice), ["ALREADY_OPEN input.facilities.0"]);
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn nobody_accepts_what_is_done_or_has_gone_to_another_meanwhile(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let (vendor, helper) = (scene.vendor(), scene.helper());
+    let id = scene.proposed().await;
+    let contractor = json!({ "facility": { "code": CLINIC }, "kind": "SUPPORT_CONTRACTOR", "organisationId": global(scene.other), "on": "2021-12-18" });
+    let document = "mutation ($input: FacilityLinkInput!) { facilityLink(input: $input) { userErrors { code } } }";
+    scene
+        .api
+        .data(&vendor, document, json!({ "input": contractor }))
+        .await;
+    let late = scene.answer(&helper, &id, "ACCEPT", "").await;
+    assert_eq!(errors(&late), ["ALREADY_OPEN input.handoverIds.0"]);
+    // Who has it learns nothing of what is proposed to another.
+    let other = member(Kind::SupportContractor, scene.other, Role::Admin);
+    let probed = scene.answer(&other, &id, "ACCEPT", "").await;
+    assert_eq!(errors(&probed), ["NOT_FOUND input.handoverIds.0"]);
+
+    let id =
+        scene.propose(&vendor, &[PHARMACY], json!({})).await["rows"][0]["handover"]["id"].clone();
+    let installed = json!({ "input": { "facility": { "code": PHARMACY }, "milestone": "INSTALLED", "on": "2021-12-01" } });
+    let document =
+        "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) { version } }";
+    scene.api.data(&vendor, document, installed).await;
+    let late = scene.answer(&helper, &id, "ACCEPT", "").await;
+    assert_eq!(errors(&late), ["ALREADY_REACHED input.handoverIds.0"]);
     scene.verify().await;
 }
 
@@ -286,6 +321,10 @@ async fn what_a_former_vendor_proposed_is_no_longer_offered(
     for actor in [&scene.helper(), &scene.vendor(), &rival] {
         assert_eq!(scene.seen(actor).await, Vec::<String>::new());
     }
+    assert_eq!(
+        scene.seen(&ministry()).await,
+        [format!("LAPSED みなと内科 {CLINIC}")]
+    );
     let late = scene.answer(&scene.helper(), &id, "ACCEPT", "").await;
     assert_eq!(errors(&late), ["NOT_FOUND input.handoverIds.0"]);
     let own = scene.propose(&rival, &[CLINIC], json!({})).await;

@@ -264,7 +264,7 @@ async fn an_order_goes_from_its_first_promise_to_installed(
     );
     assert_eq!(done["facility"]["stage"], "INSTALLED");
     let again = scene.write(&vendor, "installationOpen", json!({})).await;
-    assert_eq!(errors(&again), ["ALREADY_REACHED input.milestone"]);
+    assert_eq!(errors(&again), ["ALREADY_REACHED input.facility"]);
     scene.verify().await;
 }
 
@@ -543,7 +543,7 @@ async fn a_sheet_is_answered_row_by_row_and_its_rows_are_taken_in_their_order(
         &[],
         &["CHECKS_MISSING input.rows.3.withChecks"],
         &[],
-        &["ALREADY_OPEN input.rows.5.facility"],
+        &["DUPLICATE_ROW input.rows.5"],
         &["TAKEN input.rows.6.reference"],
         &[],
         &["MISSING input.rows.8.on"],
@@ -571,7 +571,7 @@ async fn a_sheet_is_answered_row_by_row_and_its_rows_are_taken_in_their_order(
     );
     let swapped = json!({ "rows": [
         { "facility": clinic, "action": "SET_REFERENCE" },
-        { "facility": saitama, "action": "SET_REFERENCE", "reference": "M-2" },
+        { "facility": saitama, "action": "SET_REFERENCE", "reference": "M-1" },
     ] });
     let swapped = scene.bulk(&vendor, swapped).await;
     assert_eq!(swapped["refusedCount"], 0, "{swapped}");
@@ -746,4 +746,158 @@ async fn a_dry_run_answers_the_same_and_leaves_nothing(
     assert_eq!(tried["installation"]["status"], "OPEN");
     assert_eq!(scene.count("installation_check").await, 0);
     scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_several_plans_in_a_request_the_last_row_counts(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let vendor = scene.editor();
+    let clinic = json!({ "code": CLINIC });
+    let rows = json!({ "rows": [
+        { "facility": clinic, "action": "OPEN", "on": "2021-12-20" },
+        { "facility": clinic, "action": "PLAN", "on": "2021-12-10" },
+    ] });
+    let answer = scene.bulk(&vendor, rows).await;
+    assert_eq!(answer["refusedCount"], 0, "{answer}");
+    assert_eq!(
+        scene.listed(&vendor, json!({})).await,
+        ["0110112489 OPEN 2021-12-10"]
+    );
+    scene.verify().await;
+    let rows = json!({ "rows": [
+        { "facility": clinic, "action": "PLAN" },
+        { "facility": clinic, "action": "PLAN", "on": "2021-12-05" },
+    ] });
+    scene.bulk(&vendor, rows).await;
+    assert_eq!(
+        scene.listed(&vendor, json!({})).await,
+        ["0110112489 OPEN 2021-12-05"]
+    );
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_request_is_about_one_order_of_a_facility(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let vendor = scene.editor();
+    let clinic = json!({ "code": CLINIC });
+    scene
+        .done(&vendor, "installationOpen", json!({ "reference": "A" }))
+        .await;
+    let rows = json!({ "errorPolicy": "REJECT_FAILED_ROWS", "rows": [
+        { "facility": clinic, "action": "FAIL", "on": "2021-12-10" },
+        { "facility": clinic, "action": "OPEN", "on": "2021-12-14" },
+        { "facility": clinic, "action": "START", "on": "2021-12-14" },
+        { "facility": clinic, "action": "REOPEN" },
+        { "facility": clinic, "action": "FINISH", "on": "2021-12-15", "withChecks": true },
+        { "facility": clinic, "action": "REOPEN" },
+    ] });
+    let answer = scene.bulk(&vendor, rows).await;
+    let told: Vec<Vec<String>> = answer["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(errors)
+        .collect();
+    let expected: [&[&str]; 6] = [
+        &[],
+        &["DUPLICATE_ROW input.rows.1"],
+        &["NOT_OPEN input.rows.2.facility"],
+        &["DUPLICATE_ROW input.rows.3"],
+        &["NOT_OPEN input.rows.4.facility"],
+        &["DUPLICATE_ROW input.rows.5"],
+    ];
+    assert_eq!(told, expected);
+    let all = json!({ "statuses": ["OPEN", "STARTED", "DONE", "FAILED", "CANCELLED"] });
+    assert_eq!(scene.listed(&vendor, all).await, ["0110112489 FAILED -"]);
+    assert_eq!(scene.count("installation").await, 1);
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_another_did_is_not_reopened_renamed_or_taken_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let vendor = scene.editor();
+    let rival = member(Kind::Vendor, scene.rival, Role::Editor);
+    scene.done(&vendor, "installationOpen", json!({})).await;
+    let failed =
+        json!({ "on": "2021-12-10", "result": "FAILED", "minutes": 90, "note": "鍵がない" });
+    scene.done(&vendor, "installationFinish", failed).await;
+    scene
+        .link(CLINIC, "VENDOR", scene.rival, "2021-12-12")
+        .await;
+    for (name, input) in [
+        ("installationReopen", json!({})),
+        ("installationReferenceSet", json!({ "reference": "mine" })),
+    ] {
+        let refused = scene.write(&rival, name, input).await;
+        assert_eq!(errors(&refused), ["NOT_OPEN input.facility"], "{name}");
+        assert_eq!(refused["installation"], Value::Null, "{name}");
+    }
+    let timeline =
+        "query ($code: String!) { facilityByCode(code: $code) { timeline { kind note } } }";
+    let code = json!({ "code": CLINIC });
+    let told = scene.api.data(&rival, timeline, code).await.to_string();
+    assert!(!told.contains("鍵がない"), "{told}");
+
+    // The clinic says itself that it is installed; who finishes on that day takes back only what is the order's.
+    scene.done(&rival, "installationOpen", json!({})).await;
+    let document = "mutation ($input: MilestoneRecordInput!) { milestoneRecord(input: $input) { userErrors { code } } }";
+    let own = json!({ "input": { "facility": { "code": CLINIC }, "milestone": "INSTALLED", "on": "2021-12-15" } });
+    scene.api.data(&ministry(), document, own).await;
+    let end = json!({ "on": "2021-12-15", "withChecks": true });
+    scene.done(&rival, "installationFinish", end).await;
+    let reopened = scene.done(&rival, "installationReopen", json!({})).await;
+    assert_eq!(milestone(&reopened, "INSTALLED")["reachedOn"], "2021-12-15");
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn whoever_tells_of_earlier_work_keeps_the_order_in_sight(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let helper = member(Kind::SupportContractor, scene.helper, Role::Editor);
+    scene
+        .done(&scene.editor(), "installationOpen", json!({}))
+        .await;
+    scene
+        .link(CLINIC, "SUPPORT_CONTRACTOR", scene.helper, "2021-12-18")
+        .await;
+    let end = json!({ "on": "2021-12-16", "withChecks": true });
+    let done = scene.done(&helper, "installationFinish", end).await;
+    assert_eq!(done["supportContractor"]["name"], "設置サポート");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_equal_step_changes_nothing(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let vendor = scene.editor();
+    scene
+        .done(&vendor, "installationOpen", json!({ "reference": "A" }))
+        .await;
+    let tick = json!({ "items": [{ "item": "LINE_TESTED", "doneOn": "2021-12-10" }] });
+    scene.done(&vendor, "installationCheck", tick.clone()).await;
+    let before = scene.count("facility_event").await;
+    for (name, input) in [
+        ("installationCheck", tick),
+        ("installationReferenceSet", json!({ "reference": "A" })),
+    ] {
+        let same = scene.write(&vendor, name, input).await;
+        assert_eq!(errors(&same), ["NOTHING_TO_DO input"], "{name}");
+    }
+    assert_eq!(scene.count("facility_event").await, before);
 }

@@ -1,15 +1,12 @@
 //! The table `installation_before`: work orders as they were before a change, so that it can be undone.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Checks, INSTALLATION_CHECK, update, write_references};
 use crate::{
-    db::{
-        ChangeId, Column, Database, DbErr, FacilityId, OrganisationId, Query, Row, Table,
-        Transaction,
-    },
+    db::{ChangeId, Column, Database, DbErr, OrganisationId, Query, Row, Table, Transaction},
     installation::{Installation, InstallationId},
 };
 
@@ -52,11 +49,10 @@ pub async fn write_images(
     INSTALLATION_BEFORE.insert(transaction, rows).await
 }
 
-/// What a change overwrote of the orders of some facilities: each order as it is now, and as it was.
+/// What a change overwrote: each order as it is now, and as it was.
 pub async fn images(
     transaction: &Transaction,
     change: ChangeId,
-    facilities: &HashSet<FacilityId>,
 ) -> Result<Vec<(Installation, Option<Image>)>, DbErr> {
     let rows = Query::with(
         format!(
@@ -73,11 +69,9 @@ pub async fn images(
         let mut row = Row::new(row);
         let order = super::read(&mut row)?;
         let image: Option<String> = row.take()?;
-        if facilities.contains(&order.facility) {
-            let image = image.as_deref().map(serde_json::from_str).transpose();
-            let image = image.map_err(|error| DbErr::Json(error.to_string()))?;
-            found.push((order, image));
-        }
+        let image = image.as_deref().map(serde_json::from_str).transpose();
+        let image = image.map_err(|error| DbErr::Json(error.to_string()))?;
+        found.push((order, image));
     }
     Ok(found)
 }
@@ -160,5 +154,5 @@ pub async fn replace(
         .iter()
         .map(|(by, id, name)| (*by, *id, name.as_deref()))
         .collect();
-    write_references(transaction, &names).await
+    write_references(database, transaction, &names).await
 }

@@ -15,10 +15,11 @@ use sea_orm::Value;
 use super::{Checklist, Installation, InstallationId, InstallationStatus, VisitWindow};
 use crate::{
     db::{
-        ChangeId, Column, ConnectionTrait, Database, DbErr, FacilityId, OrganisationId, Query, Row,
-        Table, Transaction, Values,
+        ChangeId, Column, ConnectionTrait, Database, DbErr, EventId, FacilityId, OrganisationId,
+        Query, Row, Table, Transaction, Values,
     },
     facility::{FacilityKind, columns::read_kind},
+    milestone::{Action, Aspect, Milestone},
 };
 
 /// Work orders.
@@ -153,15 +154,16 @@ pub fn values(order: &Installation) -> Values {
     ]
 }
 
-/// The last orders of facilities whose rows are locked, open or not, each with what was ticked off.
+/// The orders of facilities whose rows are locked: the open one or, where none is, the last, each with what was ticked
+/// off.
 pub async fn last_of(
     database: &Database,
     transaction: &Transaction,
     facilities: &[FacilityId],
 ) -> Result<BTreeMap<FacilityId, (Installation, Checks)>, DbErr> {
     let mut query = Query::new(format!(
-        "SELECT {} FROM installation i WHERE i.id IN \
-         (SELECT max(l.id) FROM installation l WHERE l.facility_id",
+        "SELECT {} FROM installation i WHERE i.id IN (SELECT COALESCE(max(CASE WHEN l.status < 2 THEN l.id END), max(l.id)) \
+         FROM installation l WHERE l.facility_id",
         columns()
     ));
     query
@@ -243,6 +245,7 @@ pub async fn update(transaction: &Transaction, orders: &[&Installation]) -> Resu
 
 /// Ticks items off, or, with no day, no longer.
 pub async fn write_checks(
+    database: &Database,
     transaction: &Transaction,
     change: ChangeId,
     ticks: &[(InstallationId, &str, Option<NaiveDate>)],
@@ -253,13 +256,15 @@ pub async fn write_checks(
     INSTALLATION_CHECK
         .upsert(transaction, &["installation_id", "item"], done.collect())
         .await?;
+    let mut undone: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for (order, item, _) in ticks.iter().filter(|(_, _, day)| day.is_none()) {
-        Query::with(
-            "DELETE FROM installation_check WHERE installation_id = $1 AND item = $2",
-            [order.0.into(), (*item).into()],
-        )
-        .execute(transaction)
-        .await?;
+        undone.entry(item).or_default().push(order.0);
+    }
+    for (item, orders) in undone {
+        let mut query = Query::new("DELETE FROM installation_check WHERE item = ");
+        query.bind(item).push(" AND installation_id");
+        query.bind_ids(database.backend(), orders);
+        query.execute(transaction).await?;
     }
     Ok(())
 }
@@ -292,6 +297,7 @@ pub async fn taken(
 /// # Errors
 /// A unique violation if another order has one of the references.
 pub async fn write_references(
+    database: &Database,
     transaction: &Transaction,
     names: &[(OrganisationId, InstallationId, Option<&str>)],
 ) -> Result<(), DbErr> {
@@ -299,22 +305,24 @@ pub async fn write_references(
         .iter()
         .map(|(organisation, order, reference)| ((*organisation, *order), *reference))
         .collect();
-    for ((organisation, order), _) in last.iter().filter(|(_, reference)| reference.is_none()) {
-        Query::with(
-            "DELETE FROM installation_reference WHERE organisation_id = $1 AND installation_id = $2",
-            [organisation.0.into(), order.0.into()],
-        )
-        .execute(transaction)
-        .await?;
+    let mut removed: BTreeMap<OrganisationId, Vec<i64>> = BTreeMap::new();
+    // All of them first, so that two may change names with each other.
+    for (organisation, order) in last.keys() {
+        removed.entry(*organisation).or_default().push(order.0);
+    }
+    for (organisation, orders) in removed {
+        let mut query = Query::new("DELETE FROM installation_reference WHERE organisation_id = ");
+        query.bind(organisation.0).push(" AND installation_id");
+        query.bind_ids(database.backend(), orders);
+        query.execute(transaction).await?;
     }
     let rows = last
         .iter()
         .filter_map(|((organisation, order), reference)| {
             reference.map(|text| vec![organisation.0.into(), order.0.into(), text.into()])
         });
-    let key = ["organisation_id", "installation_id"];
     INSTALLATION_REFERENCE
-        .upsert(transaction, &key, rows.collect())
+        .insert(transaction, rows.collect())
         .await
 }
 
@@ -368,4 +376,26 @@ pub async fn publish(
     .execute(transaction)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// The events by which orders recorded INSTALLED when they ended, by their facilities.
+pub async fn recorded_by(
+    database: &Database,
+    transaction: &Transaction,
+    orders: &[InstallationId],
+) -> Result<HashMap<FacilityId, EventId>, DbErr> {
+    let mut query = Query::new(format!(
+        "SELECT e.facility_id, e.id FROM installation i JOIN facility_event e ON e.facility_id = i.facility_id \
+         AND e.change_id = i.ended_by AND e.aspect = {} AND e.action = {} WHERE i.id",
+        Aspect::Milestone(Milestone::Installed).code(),
+        Action::Reached.code()
+    ));
+    query.bind_ids(database.backend(), orders.iter().map(|id| id.0));
+    let rows = query.all(transaction).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, row.take()?))
+        })
+        .collect()
 }

@@ -23,20 +23,22 @@ pub struct PromiseRow {
     pub note: Option<String>,
     /// By which change.
     pub change: ChangeId,
+    /// That change was undone: it was promised by mistake.
+    pub undone: bool,
 }
 
-/// Every day that was promised for facilities, in the order of recording: the plans of INSTALLED that were never said
-/// to be a mistake.
+/// Every day that was promised for facilities, in the order of recording: the plans of INSTALLED, undone ones too.
 pub async fn promises(
     database: &Database,
     facilities: &[FacilityId],
 ) -> Result<HashMap<FacilityId, Vec<PromiseRow>>, DbErr> {
     let mut query = Query::new(format!(
-        "SELECT e.facility_id, e.action, e.effective_on, c.recorded_at, o.id, o.name, e.note, e.change_id \
+        "SELECT e.facility_id, e.action, e.effective_on, c.recorded_at, o.id, o.name, e.note, e.change_id, \
+         EXISTS (SELECT 1 FROM facility_event v WHERE v.voids_id = e.id) \
          FROM facility_event e JOIN change c ON c.id = e.change_id \
          LEFT JOIN organisation o ON o.id = c.organisation_id \
          WHERE e.aspect = {} AND e.action <> {} \
-         AND NOT EXISTS (SELECT 1 FROM facility_event v WHERE v.voids_id = e.id) AND e.facility_id",
+         AND e.facility_id",
         Aspect::Plan(Milestone::Installed).code(),
         Action::Voided.code()
     ));
@@ -54,6 +56,7 @@ pub async fn promises(
             organisation: read_name(&mut row)?,
             note: row.take()?,
             change: row.take()?,
+            undone: row.take()?,
         });
     }
     Ok(all)

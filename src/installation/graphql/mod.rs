@@ -1,5 +1,6 @@
 //! Work orders in the API.
 
+mod input;
 mod mutation;
 mod query;
 mod types;

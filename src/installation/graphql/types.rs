@@ -99,6 +99,8 @@ pub struct InstallationPromise {
     organisation: Option<OrganisationSummary>,
     /// The writer's remark.
     note: Option<String>,
+    /// The change that promised it was undone: it was a mistake, and doesn't count for the slippage.
+    undone: bool,
 }
 
 /// What has to be done at facilities of a kind.
@@ -237,6 +239,7 @@ pub async fn complete(
             recorded_at: promise.recorded_at,
             organisation: promise.organisation.as_ref().map(summary),
             note: promise.note.clone(),
+            undone: promise.undone,
         };
         let (kind, version) = order.checklist;
         let list = lists
@@ -311,7 +314,8 @@ fn slippage(
     planned_on: Option<NaiveDate>,
     today: NaiveDate,
 ) -> Option<i32> {
-    let first = promises.iter().find_map(|promise| promise.planned_on)?;
+    let counted = promises.iter().filter(|promise| !promise.undone);
+    let first = counted.filter_map(|promise| promise.planned_on).next()?;
     let reached = ended_on.unwrap_or_else(|| planned_on.unwrap_or(first).max(today));
     i32::try_from(business_days(first, reached)).ok()
 }
@@ -347,7 +351,14 @@ pub fn told(problem: &InstallationProblem, actor: &Actor, path: &[&str]) -> User
     use InstallationProblem as P;
     use UserErrorCode as Code;
     let (code, field) = match problem {
-        P::Facility(problem) => return user_error(problem, actor, path),
+        P::Facility(problem) => {
+            let mut error = user_error(problem, actor, path);
+            // What is in the way is a milestone, and what names it is the facility.
+            if let Some(field) = error.path.last_mut().filter(|field| *field == "milestone") {
+                *field = "facility".to_owned();
+            }
+            return error;
+        }
         P::NotOpen => (Code::NotOpen, Some("facility")),
         P::AlreadyOpen => (Code::AlreadyOpen, Some("facility")),
         P::StaleVersion { .. } => (Code::StaleVersion, Some("expectedVersion")),
@@ -388,6 +399,7 @@ mod tests {
             organisation: None,
             note: None,
             change: ChangeId(change),
+            undone: false,
         }
     }
 

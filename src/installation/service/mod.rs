@@ -8,5 +8,5 @@ mod step;
 
 pub use checklist::{ChecklistOutcome, publish};
 pub use request::{Outcome, RowOutcome, StepRow, write_steps};
-pub use restore::restore;
+pub use restore::{name_conflicts, restore};
 pub use step::{Effort, MOST_CREW, MOST_MINUTES, MOST_REFERENCE, Step, Tick};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::step::{Ground, MOST_REFERENCE, Order, Step, bad_day};
 use crate::{
-    auth::Permission,
+    auth::{Clause, Permission, Scope},
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction, is_unique_violation},
     installation::{
@@ -15,6 +15,7 @@ use crate::{
     milestone::{
         self, Aspect, Event,
         authority::Topic,
+        entity::LockedState,
         service::{Draft, ErrorPolicy, Taken, check_note, commit},
     },
 };
@@ -83,7 +84,7 @@ pub async fn write_steps(
             writer.finish(transaction, outcome).await
         }
         // Somebody took a reference since we looked.
-        Err(error) if is_unique_violation(&error) => {
+        Err(error) if is_unique_violation(&error) && !request.names.is_empty() => {
             request.refuse_names();
             let outcome = request.into_outcome(None, true);
             writer.leave_nothing(transaction, outcome).await
@@ -105,8 +106,10 @@ struct Name {
 struct Request {
     draft: Draft,
     checklists: Vec<Checklist>,
-    /// The orders of each facility that matter: the last that is stored, and one that the request opens after it.
-    orders: BTreeMap<FacilityId, Vec<Order>>,
+    /// The order of each facility: the open one, the last if none is open, or the one that the request opens.
+    orders: BTreeMap<FacilityId, Order>,
+    /// What the actor's organisations call them.
+    called: BTreeMap<(InstallationId, OrganisationId), String>,
     names: Vec<Name>,
     /// Whose references are taken by which order; none for one that the request opens.
     taken: HashMap<(OrganisationId, String), Option<InstallationId>>,
@@ -125,6 +128,16 @@ impl Request {
             .collect();
         let draft = Draft::read(writer, transaction, facilities.clone()).await?;
         let orders = entity::last_of(writer.database, transaction, &facilities).await?;
+        let ids: Vec<InstallationId> = orders.values().map(|(order, _)| order.id).collect();
+        let recorded = entity::recorded_by(writer.database, transaction, &ids).await?;
+        let naming = rows
+            .iter()
+            .any(|row| row.step.as_ref().is_ok_and(|step| step.name().is_some()));
+        let called = if naming {
+            entity::names_of(writer.database, transaction, &ids).await?
+        } else {
+            BTreeMap::new()
+        };
         let references: Vec<String> = rows
             .iter()
             .filter_map(|row| row.step.as_ref().ok()?.name().flatten())
@@ -152,8 +165,12 @@ impl Request {
             checklists: entity::checklists(transaction).await?,
             orders: orders
                 .into_iter()
-                .map(|(facility, (order, checks))| (facility, vec![Order::stored(order, checks)]))
+                .map(|(facility, (order, checks))| {
+                    let recorded = recorded.get(&facility).copied();
+                    (facility, Order::stored(order, checks, recorded))
+                })
                 .collect(),
+            called,
             names: Vec::new(),
             taken,
             rows: Vec::with_capacity(rows.len()),
@@ -189,10 +206,12 @@ impl Request {
             return Err(one(milestone::Problem::Forbidden));
         }
         let step = row.step.as_ref().map_err(|wrong| vec![wrong.clone()])?;
-        let orders = self.orders.get(&facility).map_or(&[][..], Vec::as_slice);
+        let scope = writer.actor.scope(Permission::FacilityRead);
+        let order = self.orders.get(&facility);
+        let order = order.filter(|order| is_seen(order, &working.state, &scope));
         let today = self.draft.today;
         let mut problems: Vec<Problem> = Vec::new();
-        let stored = orders.last().and_then(Order::version);
+        let stored = order.and_then(Order::version);
         if let (Some(expected), Some(current)) = (row.expected_version, stored)
             && expected != current
         {
@@ -201,16 +220,19 @@ impl Request {
         let bad_day = step.day().and_then(|day| bad_day(day, today));
         problems.extend(bad_day.map(Into::into));
         problems.extend(check_note(row.note.as_deref()).map(Into::into));
-        if let Step::Open { .. } = step
-            && let [.., last] = orders
-            && last.stored.is_none()
+        if let Some(order) = order
+            && let Some(first) = order.row
+            && (matches!(step, Step::Open { .. })
+                || matches!(step, Step::Reopen) && order.changed && !order.now.status.is_open())
         {
-            // One that was opened in this request has ended in it: two at once would be no help to anybody.
-            return Err(vec![Problem::AlreadyOpen]);
+            // A request is about one order of a facility, so that each of its rows can say which, and what ends in it
+            // has ended.
+            problems.push(Problem::DuplicateRow { first });
+            return Err(problems);
         }
         let ground = Ground {
             working,
-            order: orders.last(),
+            order,
             checklists: &self.checklists,
             today,
         };
@@ -221,7 +243,7 @@ impl Request {
                 return Err(problems);
             }
         };
-        let name = self.name(writer, index, facility, step, orders.last());
+        let name = self.name(writer, index, facility, step, order);
         let (name, bad_name) = match name {
             Ok(name) => (name, None),
             Err(problem) => (None, Some(problem)),
@@ -237,7 +259,9 @@ impl Request {
                     self.draft.take(facility, said, index);
                 }
                 let event = Event::set(Aspect::Installation, step.day().unwrap_or(today), None);
-                self.tell(facility, event.with_note(row.note.clone()), index)?;
+                // How it ended is remarked in the order, which not everybody sees who sees the facility.
+                let note = row.note.clone().filter(|_| !step.ends());
+                self.tell(facility, event.with_note(note), index)?;
             }
             Ok(_) => return Err(problems),
             Err(problem) => {
@@ -246,18 +270,25 @@ impl Request {
             }
         }
         if let Some(name) = name {
+            let called = planned
+                .order
+                .stored
+                .as_ref()
+                .and_then(|stored| self.called.get(&(stored.order.id, name.organisation)));
+            if let Some(called) = called {
+                // Free for another row from now on.
+                self.taken.remove(&(name.organisation, called.clone()));
+            }
             if let Some(reference) = &name.reference {
-                let order = orders_id(self.orders.get(&facility), step);
-                self.taken
-                    .insert((name.organisation, reference.clone()), order);
+                let by = planned.order.stored.as_ref().map(|_| planned.order.now.id);
+                let taken = (name.organisation, reference.clone());
+                self.taken.insert(taken, by);
             }
             self.names.push(name);
         }
-        let orders = self.orders.entry(facility).or_default();
-        match orders.last_mut() {
-            Some(last) if !matches!(step, Step::Open { .. }) => *last = planned.order,
-            _ => orders.push(planned.order),
-        }
+        let mut order = planned.order;
+        order.row = order.row.or(Some(index));
+        self.orders.insert(facility, order);
         Ok(())
     }
 
@@ -303,6 +334,13 @@ impl Request {
                 .filter(|order| order.stored.is_some())
                 .map(|order| order.now.id),
         };
+        let called = mine.and_then(|order| self.called.get(&(order, organisation)));
+        if let Step::Name { .. } = step
+            && !self.names.iter().any(|name| name.facility == facility)
+            && called == reference.as_ref()
+        {
+            return Err(milestone::Problem::NothingToDo.into());
+        }
         if let Some(text) = &reference
             && let Some(by) = self.taken.get(&(organisation, text.clone()))
             && (mine.is_none() || *by != mine)
@@ -337,7 +375,7 @@ impl Request {
         transaction: &Transaction,
         change: ChangeId,
     ) -> Result<(), DbErr> {
-        for order in self.orders.values_mut().flatten().filter(|one| one.changed) {
+        for order in self.orders.values_mut().filter(|one| one.changed) {
             order.now.version = order.version().unwrap_or(0) + 1;
             if order.stored.is_none() {
                 order.now.opened_by = change;
@@ -349,7 +387,6 @@ impl Request {
         let stored: Vec<&Installation> = self
             .orders
             .values()
-            .flatten()
             .filter(changed)
             .map(|order| &order.now)
             .collect();
@@ -358,12 +395,11 @@ impl Request {
         let opened: Vec<&Installation> = self
             .orders
             .values()
-            .flatten()
             .filter(|order| order.stored.is_none())
             .map(|order| &order.now)
             .collect();
         let ids = entity::insert(writer.database, transaction, &opened).await?;
-        for order in self.orders.values_mut().flatten() {
+        for order in self.orders.values_mut() {
             if let (None, Some(id)) = (&order.stored, ids.get(&order.now.facility)) {
                 order.now.id = *id;
             }
@@ -371,49 +407,35 @@ impl Request {
         let ticks: Vec<_> = self
             .orders
             .values()
-            .flatten()
             .flat_map(|order| {
                 let ticks = order.ticks.iter();
                 ticks.map(|(item, day)| (order.now.id, item.as_str(), *day))
             })
             .collect();
-        entity::write_checks(transaction, change, &ticks).await?;
-        self.keep_images(writer, transaction, change).await?;
+        entity::write_checks(writer.database, transaction, change, &ticks).await?;
+        self.keep_images(transaction, change).await?;
         let names: Vec<_> = self
             .names
             .iter()
             .filter_map(|name| {
-                let order = self.orders.get(&name.facility)?.last()?;
+                let order = self.orders.get(&name.facility)?;
                 Some((name.organisation, order.now.id, name.reference.as_deref()))
             })
             .collect();
-        entity::write_references(transaction, &names).await
+        entity::write_references(writer.database, transaction, &names).await
     }
 
     /// Keeps what the request overwrites, so that it can be undone.
     async fn keep_images(
         &mut self,
-        writer: &Writer<'_>,
         transaction: &Transaction,
         change: ChangeId,
     ) -> Result<(), DbErr> {
-        let named: Vec<InstallationId> = self
-            .names
-            .iter()
-            .filter_map(|name| Some(self.orders.get(&name.facility)?.last()?.now.id))
-            .collect();
-        if !named.is_empty() {
-            let before = entity::names_of(writer.database, transaction, &named).await?;
-            for name in &self.names {
-                let order = self.orders.get_mut(&name.facility);
-                if let Some(stored) = order
-                    .and_then(|orders| orders.last_mut())
-                    .and_then(|order| order.stored.as_mut())
-                {
-                    let key = (stored.order.id, name.organisation);
-                    let before = before.get(&key).cloned();
-                    stored.names.push((name.organisation, before));
-                }
+        for name in &self.names {
+            let order = self.orders.get_mut(&name.facility);
+            if let Some(stored) = order.and_then(|order| order.stored.as_mut()) {
+                let before = self.called.get(&(stored.order.id, name.organisation));
+                stored.names.push((name.organisation, before.cloned()));
             }
         }
         let overwritten = |order: &&Order| {
@@ -426,7 +448,6 @@ impl Request {
         let images: Vec<_> = self
             .orders
             .values()
-            .flatten()
             .filter(overwritten)
             .map(|order| (order.now.id, order.stored.as_deref()))
             .collect();
@@ -438,8 +459,8 @@ impl Request {
             .rows
             .into_iter()
             .map(|mut row| {
-                let orders = row.facility.and_then(|facility| self.orders.get(&facility));
-                if let Some(order) = orders.and_then(|orders| orders.last()) {
+                let order = row.facility.and_then(|facility| self.orders.get(&facility));
+                if let Some(order) = order {
                     row.order = Some(order.now.id).filter(|id| id.0 != 0);
                     let version = order.version().unwrap_or(0) + i32::from(order.changed);
                     row.version = (!nothing_written && row.problems.is_empty()).then_some(version);
@@ -451,11 +472,22 @@ impl Request {
     }
 }
 
-/// The order that a step is about; none for one that it opens.
-fn orders_id(orders: Option<&Vec<Order>>, step: &Step) -> Option<InstallationId> {
-    let last = orders.and_then(|orders| orders.last())?;
-    let stored = last.stored.is_some() && !matches!(step, Step::Open { .. });
-    stored.then_some(last.now.id)
+/// Is an order among those that the actor sees, who sees its facility? Who only works for the facility sees what is
+/// theirs to do, and of what has ended what they did themselves; the finders say the same.
+fn is_seen(order: &Order, state: &LockedState, scope: &Scope) -> bool {
+    let Scope::Any(clauses) = scope else {
+        return true;
+    };
+    order.now.status.is_open()
+        || clauses.iter().any(|clause| match clause {
+            Clause::Vendor(vendor) => {
+                state.vendor == Some(*vendor) && order.now.vendor == Some(*vendor)
+            }
+            Clause::Contractor(contractor) => {
+                state.contractor == Some(*contractor) && order.now.contractor == Some(*contractor)
+            }
+            other => state.within(&Scope::Any(vec![other.clone()])),
+        })
 }
 
 /// Can a reference be stored and read?

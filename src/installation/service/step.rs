@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    db::{ChangeId, OrganisationId},
+    db::{ChangeId, EventId, OrganisationId},
     installation::{
         Checklist, Installation, InstallationId, InstallationProblem as Problem,
         InstallationStatus, VisitWindow,
@@ -118,6 +118,14 @@ impl Step {
         }
     }
 
+    /// Does it end the order?
+    pub(super) fn ends(&self) -> bool {
+        matches!(
+            self,
+            Self::Finish { .. } | Self::Fail { .. } | Self::Cancel { .. }
+        )
+    }
+
     /// What the organisation is to call the order, if the step says so.
     pub(super) fn name(&self) -> Option<Option<&str>> {
         match self {
@@ -142,14 +150,20 @@ pub(super) struct Order {
     pub checks: Checks,
     /// What the request ticks off, or no longer does.
     pub ticks: BTreeMap<String, Option<NaiveDate>>,
+    /// The event by which it recorded INSTALLED when it ended.
+    pub recorded: Option<EventId>,
     /// Did the request change it?
     pub changed: bool,
+    /// The first row of the request that was about it.
+    pub row: Option<usize>,
 }
 
 impl Order {
     /// One that is stored.
-    pub fn stored(now: Installation, checks: Checks) -> Self {
+    pub fn stored(now: Installation, checks: Checks, recorded: Option<EventId>) -> Self {
         Self {
+            recorded,
+            row: None,
             stored: Some(Box::new(Image {
                 order: now.clone(),
                 checks: checks.clone(),
@@ -186,6 +200,8 @@ impl Order {
             ended_by: None,
         };
         Self {
+            recorded: None,
+            row: None,
             now,
             stored: None,
             checks: Checks::new(),
@@ -209,16 +225,18 @@ impl Order {
         on: NaiveDate,
         effort: Effort,
     ) {
-        let member = |aspect| {
+        // Whoever had it that day, or who has it now if nobody did: they tell of work that was done before they were
+        // engaged on paper.
+        let member = |aspect, now: Option<OrganisationId>| {
             let value = working.history().value_on(aspect, on);
-            value.filter(|id| *id != 0).map(OrganisationId)
+            value.filter(|id| *id != 0).map(OrganisationId).or(now)
         };
         self.now.status = status;
         self.now.ended_on = Some(on);
         self.now.minutes = effort.minutes;
         self.now.crew = effort.crew;
-        self.now.vendor = member(Aspect::Vendor);
-        self.now.contractor = member(Aspect::Contractor);
+        self.now.vendor = member(Aspect::Vendor, working.state.vendor);
+        self.now.contractor = member(Aspect::Contractor, working.state.contractor);
     }
 }
 
@@ -352,6 +370,7 @@ impl Ground<'_> {
 
     fn check(&self, ticks: &[Tick]) -> Result<Move, Vec<Problem>> {
         let mut order = self.current().map_err(|problem| vec![problem])?;
+        let before = order.checks.clone();
         if ticks.is_empty() {
             return Err(vec![Problem::MissingItems]);
         }
@@ -369,6 +388,9 @@ impl Ground<'_> {
                     .map(Into::into),
             );
             order.tick(&tick.item, tick.done_on);
+        }
+        if problems.is_empty() && order.checks == before {
+            problems.push(milestone::Problem::NothingToDo.into());
         }
         if problems.is_empty() {
             Ok(Move {
@@ -465,18 +487,17 @@ impl Ground<'_> {
         if order.now.status.is_open() {
             return Err(Problem::AlreadyOpen);
         }
-        let recorded = self.working.history().latest_reached(Milestone::Installed);
-        let event = recorded
-            .filter(|event| {
-                order.now.status == InstallationStatus::Done
-                    && order.now.ended_on == Some(event.effective_on)
-            })
-            .and_then(|event| event.id);
+        // It may have been corrected or withdrawn since, and what another recorded is not the order's to take back.
+        let recorded = order.recorded.filter(|id| {
+            let latest = self.working.history().latest_reached(Milestone::Installed);
+            latest.is_some_and(|latest| latest.id == Some(*id))
+        });
         order.now.status = match order.now.started_on {
             Some(_) => InstallationStatus::Started,
             None => InstallationStatus::Open,
         };
         order.now.ended_on = None;
+        order.now.ended_by = None;
         order.now.minutes = None;
         order.now.crew = None;
         order.now.remark = None;
@@ -485,7 +506,7 @@ impl Ground<'_> {
         order.changed = true;
         Ok(Move {
             order,
-            facility: event.map(|event| FacilityStep::Correct { event, on: None }),
+            facility: recorded.map(|event| FacilityStep::Correct { event, on: None }),
         })
     }
 

@@ -262,9 +262,25 @@ fn apply(working: &Working, step: &Step, note: Option<&String>) -> Result<Taken,
         if takes_back {
             Problem::of_withdrawal(violation)
         } else {
-            violation.into()
+            since_before(working, violation).into()
         }
     })
+}
+
+/// A record of an earlier day meets the one that is there: what the caller wants to know is since when that holds.
+fn since_before(working: &Working, violation: Violation) -> Violation {
+    let current = &working.after.current;
+    match violation {
+        Violation::AlreadyReached { milestone, since } => Violation::AlreadyReached {
+            milestone,
+            since: current.reached(milestone).unwrap_or(since),
+        },
+        Violation::AlreadyBlocked { blocker, since } => Violation::AlreadyBlocked {
+            blocker,
+            since: *current.blocked_since.get(&blocker).unwrap_or(&since),
+        },
+        other => other,
+    }
 }
 
 fn recorded(working: &Working, milestone: Milestone, on: NaiveDate, imply: bool) -> Vec<Event> {
