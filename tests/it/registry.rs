@@ -514,6 +514,26 @@ async fn handing_on_ends_with_the_vendor_and_the_next_one_begins_with_its_engage
     assert!(sees().await);
 }
 
+#[rstest]
+#[tokio::test]
+async fn handing_on_ends_when_the_vendor_that_did_it_was_a_mistake(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = scene(backend).await;
+    let wrong = scene.api.organisation(Kind::Vendor, "取り違え").await;
+    scene.engage("VENDOR", scene.vendor, "2021-01-01").await;
+    let mistake = scene.engage("VENDOR", wrong, "2021-06-01").await;
+    scene
+        .engage("SUPPORT_CONTRACTOR", scene.contractor, "2021-07-01")
+        .await;
+    assert_ne!(scene.facility().await["supportContractor"], Value::Null);
+    let corrected = json!({ "eventId": mistake });
+    scene.amended("facilityCorrect", corrected).await;
+    let facility = scene.facility().await;
+    assert_eq!(facility["supportContractor"], Value::Null);
+    assert_ne!(facility["vendor"], Value::Null);
+}
+
 /// The policy of the fields asks for the lesser of the two.
 #[test]
 fn who_may_write_links_may_hand_on() {

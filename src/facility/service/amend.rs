@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    link::{hands_on_its_own_work, plan_link},
+    link::{end_of_wrong_handing_on, hands_on_its_own_work, plan_link},
     register::{check_closing, check_contacts, check_opening},
 };
 use crate::{
@@ -145,7 +145,7 @@ pub(super) struct Subject {
     pub(super) state: LockedState,
     pub(super) history: History,
     before: Derived,
-    today: NaiveDate,
+    pub(super) today: NaiveDate,
 }
 
 impl Subject {
@@ -542,6 +542,10 @@ fn plan_correction(
     let mut events = correction(&subject.history, event, on)?;
     for first in first_values(subject, wrong, on) {
         events.extend(correction(&subject.history, first, on)?);
+    }
+    if wrong.aspect == Aspect::Vendor {
+        let handed_on = end_of_wrong_handing_on(subject, &events);
+        events.extend(handed_on);
     }
     Ok(Plan {
         events: events

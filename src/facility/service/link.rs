@@ -68,6 +68,16 @@ fn end_of_handing_on(subject: &Subject, vendor: i64, on: NaiveDate) -> Option<Ev
     (handed_on != 0).then(|| Event::set(Aspect::Contractor, last_day, Some(0)))
 }
 
+/// A correction that leaves another vendor today ends what the wrong one handed on.
+pub(super) fn end_of_wrong_handing_on(subject: &Subject, correction: &[Event]) -> Option<Event> {
+    let today = subject.today;
+    let corrected = subject.history.extended(correction);
+    let vendor = |history: &History| history.value_on(Aspect::Vendor, today).unwrap_or(0);
+    let handed_on = corrected.value_on(Aspect::Contractor, today).unwrap_or(0) != 0;
+    (handed_on && vendor(&corrected) != vendor(&subject.history))
+        .then(|| Event::set(Aspect::Contractor, today, Some(0)))
+}
+
 /// A vendor hands on what it was engaged for, from its engagement on: what others did before that is not its own. Whose
 /// the facility is may hand it on at any time.
 pub(super) fn hands_on_its_own_work(
