@@ -7,7 +7,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, member, ministry};
+use crate::support::api::{Api, errors, member, ministry};
 
 const CLINIC: &str = "0110112489";
 const SAITAMA: &str = "1110301762";
@@ -69,22 +69,6 @@ impl Scene {
             .unwrap();
         assert_eq!(report.differences, Vec::new());
     }
-}
-
-/// Code and path of each user error.
-fn errors(payload: &Value) -> Vec<String> {
-    let errors = payload["userErrors"].as_array().unwrap().iter();
-    errors
-        .map(|error| {
-            let path: Vec<&str> = error["path"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|step| step.as_str().unwrap())
-                .collect();
-            format!("{} {}", error["code"].as_str().unwrap(), path.join("."))
-        })
-        .collect()
 }
 
 #[rstest]

@@ -9,7 +9,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, member, ministry};
+use crate::support::api::{Api, errors, member, ministry};
 
 const CLINIC: &str = "0110112489";
 const SAITAMA: &str = "1110301762";
@@ -131,19 +131,6 @@ fn global(organisation: OrganisationId) -> String {
     NodeId::new(NodeKind::Organisation, organisation.0)
         .encode()
         .0
-}
-
-/// Code and path of each user error of each row, then of the request.
-fn errors(payload: &Value) -> Vec<String> {
-    let rows = payload["rows"].as_array().unwrap().iter();
-    rows.flat_map(|row| row["userErrors"].as_array().unwrap())
-        .chain(payload["userErrors"].as_array().unwrap())
-        .map(|error| {
-            let path = error["path"].as_array().unwrap().iter();
-            let path: Vec<&str> = path.filter_map(Value::as_str).collect();
-            format!("{} {}", error["code"].as_str().unwrap(), path.join("."))
-        })
-        .collect()
 }
 
 #[rstest]

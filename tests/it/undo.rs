@@ -10,7 +10,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, member, ministry};
+use crate::support::api::{Api, errors, member, ministry};
 
 const UNDO: &str = "mutation ($input: ChangeUndoInput!) { changeUndo(input: $input) { writtenCount refusedCount changeId
     userErrors { code path } rows { index version eventIds userErrors { code path message } facility { code stage version } } } }";
@@ -108,19 +108,6 @@ impl Scene {
             .unwrap();
         assert_eq!(report.differences, Vec::new());
     }
-}
-
-/// Code and path of each user error of each row, then of the request.
-fn errors(payload: &Value) -> Vec<String> {
-    let rows = payload["rows"].as_array().unwrap().iter();
-    rows.flat_map(|row| row["userErrors"].as_array().unwrap())
-        .chain(payload["userErrors"].as_array().unwrap())
-        .map(|error| {
-            let path = error["path"].as_array().unwrap().iter();
-            let path: Vec<&str> = path.filter_map(Value::as_str).collect();
-            format!("{} {}", error["code"].as_str().unwrap(), path.join("."))
-        })
-        .collect()
 }
 
 #[rstest]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     accounts::anonymous,
-    api::{Api, member, ministry},
+    api::{Api, errors, member, ministry},
 };
 
 const UPDATE: &str = "mutation ($input: VendorUpdateInput!) { vendorUpdate(input: $input) {
@@ -122,23 +122,6 @@ fn names(list: &Value) -> Vec<String> {
     let nodes = list["nodes"].as_array().unwrap().iter();
     nodes
         .map(|node| node["name"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// The codes of user errors with their paths.
-fn errors(payload: &Value) -> Vec<String> {
-    let errors = payload["userErrors"].as_array().unwrap().iter();
-    errors
-        .map(|error| {
-            let path: Vec<&str> = error["path"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|part| part.as_str().unwrap())
-                .collect();
-            assert_ne!(error["message"], "");
-            format!("{} {}", error["code"].as_str().unwrap(), path.join("."))
-        })
         .collect()
 }
 

@@ -155,3 +155,19 @@ pub fn ministry() -> Actor {
         Role::Admin,
     )
 }
+
+/// Code and path of each user error of a payload: those of its rows, if it has any, then its own. Each says something.
+pub fn errors(payload: &Value) -> Vec<String> {
+    let rows = payload["rows"].as_array();
+    rows.into_iter()
+        .flatten()
+        .chain([payload])
+        .flat_map(|part| part["userErrors"].as_array().unwrap())
+        .map(|error| {
+            assert_ne!(error["message"], "");
+            let path = error["path"].as_array().unwrap().iter();
+            let path: Vec<&str> = path.map(|part| part.as_str().unwrap()).collect();
+            format!("{} {}", error["code"].as_str().unwrap(), path.join("."))
+        })
+        .collect()
+}
