@@ -18,6 +18,14 @@ pub fn bad_cursor() -> ApiError {
     ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list")
 }
 
+/// The row that a cursor of nothing else names.
+pub fn row_of_cursor(parts: &[String]) -> ApiResult<i64> {
+    match parts {
+        [id] => id.parse().map_err(|_| bad_cursor()),
+        _ => Err(bad_cursor()),
+    }
+}
+
 /// The arguments of a connection as the caller gave them.
 #[derive(Clone, Debug, Default)]
 pub struct PageArguments {

@@ -49,6 +49,11 @@ impl Clock {
     }
 }
 
+/// An instant as people in Japan read it, to the minute.
+pub fn in_japan(at: DateTime<Utc>) -> String {
+    at.with_timezone(&JST).format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// The civil day in Japan at an instant.
 pub fn civil_day(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&JST).date_naive()

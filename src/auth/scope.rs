@@ -31,6 +31,13 @@ pub enum Scope {
     Any(Vec<Clause>),
 }
 
+impl Clause {
+    /// Is it a way of those who only work for a facility, whose own work alone is theirs to see?
+    pub fn is_work(&self) -> bool {
+        matches!(self, Self::Vendor(_) | Self::Contractor(_))
+    }
+}
+
 impl Scope {
     /// Nothing is within reach.
     pub const NONE: Self = Self::Any(Vec::new());
@@ -47,6 +54,18 @@ impl Scope {
                 Self::Any(mine)
             }
             _ => Self::All,
+        }
+    }
+
+    /// What is within reach but for the ways of those who only work for a facility.
+    #[must_use]
+    pub fn but_for_work(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Any(clauses) => {
+                let clauses = clauses.iter().filter(|clause| !clause.is_work());
+                Self::Any(clauses.cloned().collect())
+            }
         }
     }
 

@@ -57,6 +57,19 @@ impl Query {
         self
     }
 
+    /// Appends "and the column is one of these", or nothing if there are none.
+    pub fn and_any<V: Into<Value>>(
+        &mut self,
+        column: &str,
+        values: impl ExactSizeIterator<Item = V>,
+    ) -> &mut Self {
+        if values.len() == 0 {
+            return self;
+        }
+        self.push(" AND ").push(column).push(" IN (");
+        self.bind_all(values).push(")")
+    }
+
     /// Appends "is one of these ids", as one parameter whatever their number.
     pub fn bind_ids(&mut self, backend: Backend, ids: impl IntoIterator<Item = i64>) -> &mut Self {
         let ids: Vec<i64> = ids.into_iter().collect();

@@ -245,20 +245,12 @@ pub async fn list(
 /// while that vendor's work it is and the day has not passed, and what it accepted while that is handed on to it.
 fn push_visible(query: &mut Query, database: &Database, reader: &Reader<'_>) {
     query.push("(");
-    match reader.scope {
-        Scope::All => {
-            query.push("TRUE");
-        }
-        Scope::Any(clauses) => {
-            let worker =
-                |clause: &&Clause| matches!(clause, Clause::Vendor(_) | Clause::Contractor(_));
-            let others: Vec<Clause> = clauses.iter().filter(|one| !worker(one)).cloned().collect();
-            push_scope(query, &Scope::Any(others), "s");
-            for clause in clauses {
-                if let Clause::Vendor(vendor) = clause {
-                    query.push(" OR (s.vendor_id = ").bind(vendor.0);
-                    query.push(" AND h.vendor_id = ").bind(vendor.0).push(")");
-                }
+    push_scope(query, &reader.scope.but_for_work(), "s");
+    if let Scope::Any(clauses) = reader.scope {
+        for clause in clauses {
+            if let Clause::Vendor(vendor) = clause {
+                query.push(" OR (s.vendor_id = ").bind(vendor.0);
+                query.push(" AND h.vendor_id = ").bind(vendor.0).push(")");
             }
         }
     }

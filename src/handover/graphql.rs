@@ -17,7 +17,7 @@ use crate::{
         ApiError, ApiResult, Date, NodeId, PageArguments, UserError, UserErrorCode, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
-        page::{Fingerprint, bad_cursor},
+        page::{Fingerprint, row_of_cursor},
     },
     auth::{Actor, OrganisationKind, Permission},
     db::{FacilityId, OrganisationId},
@@ -185,7 +185,7 @@ impl HandoverQuery {
             ..PageArguments::default()
         }
         .check(&fingerprint)?;
-        let before = page.from.as_deref().map(read_cursor).transpose()?;
+        let before = page.from.as_deref().map(row_of_cursor).transpose()?;
         let list = ListQuery {
             statuses,
             ids: None,
@@ -508,12 +508,5 @@ fn told(problem: &HandoverProblem, actor: &Actor, path: Vec<&str>) -> UserError 
         code,
         path,
         message: problem.message(actor.language),
-    }
-}
-
-fn read_cursor(parts: &[String]) -> ApiResult<i64> {
-    match parts {
-        [id] => id.parse().map_err(|_| bad_cursor()),
-        _ => Err(bad_cursor()),
     }
 }

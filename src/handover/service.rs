@@ -400,14 +400,11 @@ fn check_answer(
 fn is_seen(actor: &Actor, handover: &Handover, state: &LockedState, offered: bool) -> bool {
     let accepted = handover.stored == HandoverStatus::Accepted
         && state.contractor == Some(handover.contractor);
-    let by_facility = match actor.scope(Permission::FacilityRead) {
-        Scope::All => true,
-        Scope::Any(clauses) => clauses.into_iter().any(|clause| match clause {
-            Clause::Vendor(vendor) => state.vendor == Some(vendor) && handover.vendor == vendor,
-            Clause::Contractor(_) => false,
-            other => state.within(&Scope::Any(vec![other])),
-        }),
-    };
+    let scope = actor.scope(Permission::FacilityRead);
+    let own_work = Clause::Vendor(handover.vendor);
+    let by_facility = state.within(&scope.but_for_work())
+        || state.vendor == Some(handover.vendor)
+            && matches!(&scope, Scope::Any(clauses) if clauses.contains(&own_work));
     let contractor = actor.may_in(handover.contractor, Permission::FacilityRead);
     by_facility || contractor && (offered || accepted)
 }

@@ -1,6 +1,6 @@
 //! Who may record what: the one table behind `docs/milestones.md`.
 
-use super::{Milestone, PerMilestone};
+use super::{Aspect, Milestone, PerMilestone};
 use crate::auth::{Actor, Grant, OrganisationKind, Permission, Scope};
 
 /// May an organisation of this kind record, plan, withdraw and correct this milestone?
@@ -34,6 +34,27 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// What an event of this aspect is about; `None` for the registry and links, which have permissions of their own.
+    pub fn of(aspect: Aspect) -> Option<Self> {
+        match aspect {
+            Aspect::Milestone(milestone) | Aspect::Plan(milestone) => {
+                Some(Self::Milestone(milestone))
+            }
+            Aspect::Blocker(_) => Some(Self::Blocker),
+            Aspect::Installation => Some(Self::Installation),
+            Aspect::Opened
+            | Aspect::Closed
+            | Aspect::Kind
+            | Aspect::Prefecture
+            | Aspect::PublicInstitution
+            | Aspect::Vendor
+            | Aspect::Chain
+            | Aspect::Contractor
+            | Aspect::Contacts
+            | Aspect::Code => None,
+        }
+    }
+
     /// The permission that it takes.
     pub fn permission(self) -> Permission {
         match self {

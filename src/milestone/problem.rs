@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Blocker, Milestone, Violation};
-use crate::{app::clock::JST, auth::Language, facility::InstitutionCodeError};
+use crate::{app::clock::in_japan, auth::Language, facility::InstitutionCodeError};
 
 /// A rule that a row broke. Stored with the outcome of a write, so variants are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -347,11 +347,6 @@ impl Problem {
             }
         }
     }
-}
-
-/// An instant as people in Japan read it.
-fn in_japan(at: DateTime<Utc>) -> String {
-    at.with_timezone(&JST).format("%Y-%m-%d %H:%M").to_string()
 }
 
 impl From<Violation> for Problem {

@@ -17,7 +17,7 @@ use crate::{
         ApiError, ApiResult, NodeId, PageArguments, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
-        page::{Fingerprint, bad_cursor},
+        page::{Fingerprint, row_of_cursor},
     },
     auth::Permission,
     change::Source,
@@ -102,7 +102,7 @@ impl UndoQuery {
             ..PageArguments::default()
         }
         .check(&fingerprint)?;
-        let before = page.from.as_deref().map(read_cursor).transpose()?;
+        let before = page.from.as_deref().map(row_of_cursor).transpose()?;
         let database = &services(context)?.database;
         let most = u64::try_from(page.size).unwrap_or(0) + 1;
         let mut rows = entity::list(database, &organisations, before, most).await?;
@@ -211,11 +211,4 @@ pub async fn changes_by_id(
     let keys: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
     let records = complete(context, rows, true).await?;
     Ok(keys.into_iter().zip(records).collect())
-}
-
-fn read_cursor(parts: &[String]) -> ApiResult<i64> {
-    match parts {
-        [id] => id.parse().map_err(|_| bad_cursor()),
-        _ => Err(bad_cursor()),
-    }
 }

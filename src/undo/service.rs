@@ -148,7 +148,8 @@ impl Request {
         }
         let events = compensation(working.history(), &since.events)?;
         for event in &events {
-            let topic = topic_of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
+            // Whoever may record it may undo it. What is not done in bulk has ways of its own to be put right.
+            let topic = Topic::of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
             if !self.draft.may(working, topic) {
                 return Err(Problem::Forbidden);
             }
@@ -206,26 +207,6 @@ fn in_name_of(actor: &Actor, draft: &Draft, undone: &ChangeRow) -> Option<Organi
         .or_else(|| draft.in_name_of(actor))
 }
 
-/// Who may undo what a change recorded: whoever may record it. `None` for what is not done in bulk, and has ways of its
-/// own to be put right.
-fn topic_of(aspect: Aspect) -> Option<Topic> {
-    match aspect {
-        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(Topic::Milestone(milestone)),
-        Aspect::Blocker(_) => Some(Topic::Blocker),
-        Aspect::Installation => Some(Topic::Installation),
-        Aspect::Opened
-        | Aspect::Closed
-        | Aspect::Kind
-        | Aspect::Prefecture
-        | Aspect::PublicInstitution
-        | Aspect::Vendor
-        | Aspect::Chain
-        | Aspect::Contractor
-        | Aspect::Contacts
-        | Aspect::Code => None,
-    }
-}
-
 /// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided
 /// is recorded again.
 fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Problem> {
@@ -256,7 +237,6 @@ fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Pro
             }
         }
     }
-    debug_assert!(made.iter().all(|event| event.id.is_none()));
     // What is voided goes before what is recorded again takes its place.
     made.sort_by_key(|event| event.action != Action::Voided);
     Ok(made)

@@ -24,7 +24,7 @@ mod write;
 use std::net::IpAddr;
 
 pub use authenticate::{AuthFailure, Authenticated};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 pub use claim::{
     ClaimRefusal, ClaimSecret, ClaimedAccount, ExportRefusal, FacilityAccountClaim,
     FacilityClaimSecretsExport, MOST_LETTERS,
@@ -57,7 +57,7 @@ use super::{
     token::AccessTokens,
 };
 use crate::{
-    app::{Clock, clock::JST},
+    app::{Clock, clock::in_japan},
     db::{Database, Gather, SessionId, UserId},
 };
 
@@ -195,9 +195,4 @@ fn as_user(user: UserId, language: Language) -> Actor {
         identity: Identity::User(user),
         ..Actor::anonymous(language)
     }
-}
-
-/// An instant as our mails print it.
-fn in_japan(at: DateTime<Utc>) -> String {
-    at.with_timezone(&JST).format("%Y-%m-%d %H:%M").to_string()
 }

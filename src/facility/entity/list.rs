@@ -422,15 +422,15 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         query.push(" AND ");
         push_search(query, database.backend(), folded);
     }
-    push_any(query, "s.kind", kinds.iter().map(|kind| kind.code()));
+    query.and_any("s.kind", kinds.iter().map(|kind| kind.code()));
     if let Some(prefectures) = prefectures {
         let numbers = prefectures.iter().map(|p| i16::from(p.number()));
-        push_any(query, "s.prefecture", numbers);
+        query.and_any("s.prefecture", numbers);
         if prefectures.is_empty() {
             query.push(" AND FALSE");
         }
     }
-    push_any(query, "s.stage", stages.iter().map(|stage| stage.code()));
+    query.and_any("s.stage", stages.iter().map(|stage| stage.code()));
     push_member(query, "s.vendor_id", *vendor);
     if let Some(has_vendor) = *has_vendor {
         query.push(" AND s.vendor_id ");
@@ -483,22 +483,11 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
 
 fn push_blocked(query: &mut Query, blocked: &BlockedFilter) {
     query.push("EXISTS (SELECT 1 FROM facility_blocker b WHERE b.facility_id = s.facility_id");
-    push_any(
-        query,
-        "b.blocker",
-        blocked.by.iter().map(|blocker| blocker.code()),
-    );
+    query.and_any("b.blocker", blocked.by.iter().map(|blocker| blocker.code()));
     if let Some(since) = blocked.since {
         query.push(" AND b.since <= ").bind(since);
     }
     query.push(")");
-}
-
-fn push_any(query: &mut Query, column: &str, codes: impl ExactSizeIterator<Item = i16>) {
-    if codes.len() > 0 {
-        query.push(" AND ").push(column).push(" IN (");
-        query.bind_all(codes).push(")");
-    }
 }
 
 fn push_member(query: &mut Query, column: &str, member: Option<OrganisationId>) {

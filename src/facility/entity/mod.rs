@@ -10,6 +10,7 @@ pub use list::{
 };
 pub use registry::{
     Contacts, FACILITY, FACILITY_CODE, FoundCode, add_code, code_is_taken, code_values,
-    contacts_of, facility_values, find_by_codes, find_by_references, insert, organisation_is,
-    past_codes, references_of, replace_code, set_reference, update_contacts, write_search,
+    contacts_of, facility_values, find_by_codes, find_by_references, first_of_each, insert,
+    organisation_is, past_codes, references_of, replace_code, set_reference, update_contacts,
+    write_search,
 };

@@ -324,7 +324,7 @@ pub async fn references_of(
 }
 
 /// Reads organisations with a key and a value, and keeps of each key the value of the first organisation.
-async fn first_of_each<K: TryGetable + Eq + Hash, V: TryGetable>(
+pub async fn first_of_each<K: TryGetable + Eq + Hash, V: TryGetable>(
     database: &Database,
     organisations: &[OrganisationId],
     query: Query,

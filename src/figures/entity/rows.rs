@@ -86,25 +86,19 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         vendors,
         chains,
     } = filter;
-    push_any(
-        query,
-        "p.kind",
-        kinds.iter().map(|kind| i64::from(kind.code())),
-    );
+    query.and_any("p.kind", kinds.iter().map(|kind| i64::from(kind.code())));
     if let Some(prefectures) = prefectures {
         let numbers = prefectures.iter().map(|p| i64::from(p.number()));
-        push_any(query, "p.prefecture", numbers);
+        query.and_any("p.prefecture", numbers);
         if prefectures.is_empty() {
             query.push(" AND FALSE");
         }
     }
-    push_any(
-        query,
+    query.and_any(
         "p.vendor_id",
         vendors.iter().map(|id| id.map_or(0, |id| id.0)),
     );
-    push_any(
-        query,
+    query.and_any(
         "p.chain_id",
         chains.iter().map(|id| id.map_or(0, |id| id.0)),
     );
@@ -146,13 +140,6 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         }
     }
     query.push(")");
-}
-
-fn push_any(query: &mut Query, column: &str, values: impl ExactSizeIterator<Item = i64>) {
-    if values.len() > 0 {
-        query.push(" AND ").push(column).push(" IN (");
-        query.bind_all(values).push(")");
-    }
 }
 
 /// Counts facilities from their periods, by cell.

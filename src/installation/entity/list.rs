@@ -55,16 +55,10 @@ pub struct InstallationRow {
     pub opened_at: DateTime<Utc>,
 }
 
-/// Stands for a day that is missing and comes last.
-pub const AFTER_ALL: NaiveDate = match NaiveDate::from_ymd_opt(9999, 12, 31) {
-    Some(day) => day,
-    None => NaiveDate::MAX,
-};
-
 /// Where a page begins: after or before this planned day and row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The planned day, [`AFTER_ALL`] if there is none.
+    /// The planned day, [`FOREVER`](crate::figures::FOREVER) if there is none.
     pub planned_on: NaiveDate,
     /// The row.
     pub id: i64,
@@ -109,13 +103,11 @@ fn push_visible(query: &mut Query, scope: &Scope) {
     let Scope::Any(clauses) = scope else {
         return;
     };
-    let worker = |clause: &Clause| matches!(clause, Clause::Vendor(_) | Clause::Contractor(_));
-    if !clauses.iter().any(worker) {
+    if !clauses.iter().any(Clause::is_work) {
         return;
     }
-    let others: Vec<Clause> = clauses.iter().filter(|one| !worker(one)).cloned().collect();
     query.push(" AND (i.status < 2 OR ");
-    push_scope(query, &Scope::Any(others), "s");
+    push_scope(query, &scope.but_for_work(), "s");
     for clause in clauses {
         match clause {
             Clause::Vendor(id) => {
@@ -180,8 +172,6 @@ pub async fn count_up_to(
 pub enum Condition<'a> {
     /// Their rows.
     Ids(&'a [i64]),
-    /// Their facilities: all orders of each, the newest last.
-    Facilities(&'a [FacilityId]),
     /// What one of these organisations calls one.
     Reference(&'a [OrganisationId], &'a str),
 }
@@ -199,10 +189,6 @@ pub async fn find(
         Condition::Ids(ids) => {
             query.push(" AND i.id");
             query.bind_ids(database.backend(), ids.iter().copied());
-        }
-        Condition::Facilities(facilities) => {
-            query.push(" AND i.facility_id");
-            query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
         }
         Condition::Reference(organisations, reference) => {
             query.push(
@@ -244,11 +230,11 @@ fn push_where(query: &mut Query, scope: &Scope, list: &ListQuery) {
         Some(None) => query.push(" AND FALSE"),
         None => query,
     };
-    push_any(query, "i.status", statuses.iter().map(|one| one.code()));
-    push_any(query, "s.kind", kinds.iter().map(|one| one.code()));
+    query.and_any("i.status", statuses.iter().map(|one| one.code()));
+    query.and_any("s.kind", kinds.iter().map(|one| one.code()));
     if let Some(prefectures) = prefectures {
         let numbers = prefectures.iter().map(|one| i16::from(one.number()));
-        push_any(query, "s.prefecture", numbers);
+        query.and_any("s.prefecture", numbers);
         if prefectures.is_empty() {
             query.push(" AND FALSE");
         }
@@ -279,11 +265,4 @@ fn push_where(query: &mut Query, scope: &Scope, list: &ListQuery) {
         Some(false) => query.push(" AND p.planned_on IS NULL"),
         None => query,
     };
-}
-
-fn push_any(query: &mut Query, column: &str, codes: impl ExactSizeIterator<Item = i16>) {
-    if codes.len() > 0 {
-        query.push(" AND ").push(column).push(" IN (");
-        query.bind_all(codes).push(")");
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 pub use images::{Image, images, names_of, replace, write_images};
-pub use list::{AFTER_ALL, Condition, Cursor, InstallationRow, ListQuery, count_up_to, find, list};
+pub use list::{Condition, Cursor, InstallationRow, ListQuery, count_up_to, find, list};
 pub use promises::{PromiseRow, ends, promises, references};
 use sea_orm::Value;
 
@@ -72,17 +72,6 @@ pub const INSTALLATION_REFERENCE: Table = Table {
         ("organisation_id", Column::Big),
         ("installation_id", Column::Big),
         ("reference", Column::Text),
-    ],
-};
-
-/// Published checklists.
-pub const CHECKLIST: Table = Table {
-    name: "checklist",
-    columns: &[
-        ("kind", Column::Code),
-        ("version", Column::Int),
-        ("items", Column::Text),
-        ("change_id", Column::Big),
     ],
 };
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::{
     auth::{OrganisationName, read_name},
     db::{ChangeId, Database, DbErr, FacilityId, OrganisationId, Query, Row},
+    facility::entity::first_of_each,
     milestone::{Action, Aspect, Milestone},
 };
 
@@ -95,16 +96,5 @@ pub async fn references(
         .bind_ids(database.backend(), organisations.iter().map(|id| id.0))
         .push(" AND installation_id")
         .bind_ids(database.backend(), orders.iter().copied());
-    let mut found: Vec<(OrganisationId, i64, String)> = Vec::new();
-    for row in query.all(database.read()).await? {
-        let mut row = Row::new(&row);
-        found.push((row.take()?, row.take()?, row.take()?));
-    }
-    found
-        .sort_by_key(|(organisation, ..)| organisations.iter().position(|one| one == organisation));
-    let mut first = HashMap::new();
-    for (_, order, reference) in found {
-        first.entry(order).or_insert(reference);
-    }
-    Ok(first)
+    first_of_each(database, organisations, query).await
 }

@@ -19,9 +19,10 @@ use crate::{
             FacilityReference, ListTotal, PrefectureName, organisation_id, resolve, within_bureaus,
         },
     },
+    figures::FOREVER,
     installation::{
         InstallationStatus,
-        entity::{self, AFTER_ALL, Condition, Cursor, InstallationRow, ListQuery},
+        entity::{self, Condition, Cursor, InstallationRow, ListQuery},
     },
 };
 
@@ -203,7 +204,7 @@ async fn connection(
     let wanted =
         Wanted::of(&ahead.field("nodes")).or(Wanted::of(&ahead.field("edges").field("node")));
     let cursor = |row: &InstallationRow| {
-        let planned_on = row.planned_on.unwrap_or(AFTER_ALL);
+        let planned_on = row.planned_on.unwrap_or(FOREVER);
         fingerprint.cursor(&[planned_on.to_string(), row.order.id.0.to_string()])
     };
     let cursors: Vec<String> = rows.iter().map(cursor).collect();

@@ -68,7 +68,13 @@ pub async fn publish(
     if !outcome.problems.is_empty() || writer.dry_run {
         return writer.refuse(transaction, outcome).await;
     }
-    let change = change::record(&transaction, writer, organisation, "checklistPublish").await?;
+    let change = change::record(
+        &transaction,
+        writer,
+        organisation,
+        "installationChecklistPublish",
+    )
+    .await?;
     if !entity::publish(&transaction, &checklist, change).await? {
         // Somebody published this version since we looked.
         let at = vec!["expectedVersion".to_owned()];

@@ -479,15 +479,12 @@ fn is_seen(order: &Order, state: &LockedState, scope: &Scope) -> bool {
         return true;
     };
     order.now.status.is_open()
+        || state.within(&scope.but_for_work())
         || clauses.iter().any(|clause| match clause {
-            Clause::Vendor(vendor) => {
-                state.vendor == Some(*vendor) && order.now.vendor == Some(*vendor)
-            }
-            Clause::Contractor(contractor) => {
-                state.contractor == Some(*contractor) && order.now.contractor == Some(*contractor)
-            }
-            other => state.within(&Scope::Any(vec![other.clone()])),
-        })
+            Clause::Vendor(_) => order.now.vendor == state.vendor,
+            Clause::Contractor(_) => order.now.contractor == state.contractor,
+            _ => false,
+        } && state.within(&Scope::Any(vec![clause.clone()])))
 }
 
 /// Can a reference be stored and read?

@@ -227,12 +227,7 @@ pub fn topic_of(working: &Working, step: &Step) -> Result<Topic, Problem> {
 
 /// What events are about, those among them that the caller only implied.
 fn touched(events: &[Event]) -> impl Iterator<Item = Topic> {
-    events.iter().filter_map(|event| match event.aspect {
-        Aspect::Milestone(milestone) | Aspect::Plan(milestone) => Some(Topic::Milestone(milestone)),
-        Aspect::Blocker(_) => Some(Topic::Blocker),
-        Aspect::Installation => Some(Topic::Installation),
-        _ => None,
-    })
+    events.iter().filter_map(|event| Topic::of(event.aspect))
 }
 
 /// The history after a step, what follows from it, and the events that the step makes.
