@@ -10,6 +10,7 @@ mod m20261126_000005_blockers;
 mod m20261126_000006_installations;
 mod m20261126_000007_undo;
 mod m20261126_000008_handovers;
+mod m20261126_000009_sheets;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000006_installations::Migration),
             Box::new(m20261126_000007_undo::Migration),
             Box::new(m20261126_000008_handovers::Migration),
+            Box::new(m20261126_000009_sheets::Migration),
         ]
     }
 }

@@ -36,11 +36,13 @@ pub enum NodeKind {
     Change,
     /// A proposal to a support contractor.
     Handover,
+    /// A file of facilities.
+    Sheet,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -51,6 +53,7 @@ impl NodeKind {
         Self::Installation,
         Self::Change,
         Self::Handover,
+        Self::Sheet,
     ];
 
     fn name(self) -> &'static str {
@@ -65,6 +68,7 @@ impl NodeKind {
             Self::Installation => "Installation",
             Self::Change => "ChangeRecord",
             Self::Handover => "Handover",
+            Self::Sheet => "Sheet",
         }
     }
 }

@@ -68,7 +68,11 @@ root_fields! {
     Changes "changes" Query,
     ChangeHead "changeHead" Query,
     OwnChanges "ownChanges" Query,
+    Sheets "sheets" Query,
+    SheetRows "sheetRows" Query,
+    SheetMappings "sheetMappings" Query,
     FollowChanges "changes" Subscription,
+    SheetProgress "sheetProgress" Subscription,
     SessionCreate "sessionCreate" Mutation,
     SessionRefresh "sessionRefresh" Mutation,
     SessionDelete "sessionDelete" Mutation,
@@ -115,6 +119,11 @@ root_fields! {
     HandoverAnswer "handoverAnswer" Mutation,
     HandoverWithdraw "handoverWithdraw" Mutation,
     ChangeUndo "changeUndo" Mutation,
+    SheetCheck "sheetCheck" Mutation,
+    SheetApply "sheetApply" Mutation,
+    SheetCancel "sheetCancel" Mutation,
+    SheetUndo "sheetUndo" Mutation,
+    SheetMappingDelete "sheetMappingDelete" Mutation,
     BlockerOpen "blockerOpen" Mutation,
     BlockerResolve "blockerResolve" Mutation,
     BlockerCorrect "blockerCorrect" Mutation,
@@ -163,6 +172,16 @@ impl RootField {
             | Self::OwnChanges
             // What was done may be undone by whoever may do it: that is decided facility by facility.
             | Self::ChangeUndo
+            // Whoever may record something may send sheets; what their rows may record is decided row by row.
+            | Self::Sheets
+            | Self::SheetRows
+            | Self::SheetMappings
+            | Self::SheetProgress
+            | Self::SheetCheck
+            | Self::SheetApply
+            | Self::SheetCancel
+            | Self::SheetUndo
+            | Self::SheetMappingDelete
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
             Self::FacilityRegister

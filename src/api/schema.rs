@@ -36,6 +36,10 @@ use crate::{
         installations_by_id,
     },
     milestone::graphql::{BlockerMutation, MilestoneMutation},
+    sheet::graphql::{
+        Sheet, SheetConnection, SheetMutation, SheetQuery, SheetRowConnection, SheetSubscription,
+        sheets_by_id,
+    },
     undo::graphql::{ChangeRecord, ChangeRecordConnection, UndoMutation, UndoQuery, changes_by_id},
     vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
 };
@@ -62,6 +66,8 @@ pub enum Node {
     ChangeRecord(ChangeRecord),
     /// A proposal to a support contractor.
     Handover(Box<Handover>),
+    /// A file of facilities.
+    Sheet(Box<Sheet>),
 }
 
 /// Queries that serve every type.
@@ -175,6 +181,13 @@ async fn find_of(
                 .map(|(id, handover)| (id, Box::new(handover))),
             Node::Handover,
         ),
+        NodeKind::Sheet => named(
+            sheets_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, sheet)| (id, Box::new(sheet))),
+            Node::Sheet,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -199,6 +212,7 @@ pub struct Query(
     ChangeQuery,
     UndoQuery,
     HandoverQuery,
+    SheetQuery,
 );
 
 /// All mutations.
@@ -212,11 +226,12 @@ pub struct Mutation(
     InstallationMutation,
     UndoMutation,
     HandoverMutation,
+    SheetMutation,
 );
 
 /// All subscriptions.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(ChangeSubscription);
+pub struct Subscription(ChangeSubscription, SheetSubscription);
 
 /// The API.
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
@@ -232,6 +247,8 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<VendorConnection>("A page of the directory.")
     .override_output_type_description::<HandoverConnection>("A page of proposals.")
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
+    .override_output_type_description::<SheetConnection>("A page of sheets.")
+    .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
     .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")

@@ -51,6 +51,18 @@ pub enum UserErrorCode {
     AlreadyUndone,
     /// What the change did is put right in another way.
     CanNotBeUndone,
+    /// Not while it is in that status.
+    NotWhile,
+    /// The file can't be read.
+    UnreadableFile,
+    /// A cell holds something that can't be read.
+    UnreadableValue,
+    /// It fits several facilities.
+    Ambiguous,
+    /// A file of the same content was applied before.
+    AppliedBefore,
+    /// Some rows are refused, and all or nothing was asked for.
+    HasRefusedRows,
     /// Nothing would change.
     NothingToDo,
     /// The idempotency key was used for a request with other content.

@@ -13,12 +13,15 @@ use crate::{
     db::{DbErr, wake},
     figures,
     jobs::{self, Job, Progress, Step},
+    sheet,
 };
 
 /// How often to look for changes of which no bell told.
 const LOOK: Duration = Duration::from_millis(250);
 /// Changes committed within this time of each other are numbered together.
 const GATHER: Duration = Duration::from_millis(100);
+/// How often to look for sheets of which no bell told.
+const SHEETS: Duration = Duration::from_secs(1);
 /// How often to look for jobs that are due.
 const JOBS: Duration = Duration::from_secs(60);
 /// How long a stopping process waits for what is under way.
@@ -45,6 +48,7 @@ impl Background {
         let mut steps = vec![
             settling(services),
             folding(services),
+            sheets(services, holder.clone()),
             job_step(services, holder, jobs),
         ];
         steps.extend(more_steps);
@@ -119,6 +123,22 @@ fn folding(services: &Services) -> Step {
     }
 }
 
+/// Checks, applies and undoes sheets.
+fn sheets(services: &Services, holder: String) -> Step {
+    let services = services.clone();
+    let holder: Arc<str> = holder.into();
+    Step {
+        name: "sheets",
+        pause: SHEETS,
+        bell: Some(Arc::clone(&services.sheets)),
+        gather: Duration::ZERO,
+        work: Arc::new(move || {
+            let (services, holder) = (services.clone(), Arc::clone(&holder));
+            Box::pin(async move { sheet::service::run(&services, &holder).await })
+        }),
+    }
+}
+
 fn job_step(services: &Services, holder: String, jobs: Vec<Job>) -> Step {
     let services = services.clone();
     let (holder, jobs): (Arc<str>, Arc<[Job]>) = (holder.into(), jobs.into());
@@ -139,18 +159,33 @@ fn job_step(services: &Services, holder: String, jobs: Vec<Job>) -> Step {
 }
 
 fn retention_jobs(services: &Services, retention: RetentionConfig) -> Vec<Job> {
-    let services = services.clone();
-    let kept = TimeDelta::days(i64::from(retention.idempotency_days));
-    vec![Job {
-        name: "forget_outcomes",
-        every: TimeDelta::hours(1),
-        work: Arc::new(move || {
-            let services = services.clone();
-            Box::pin(async move {
-                let before = services.clock.now() - kept;
-                let forgotten = change::forget_outcomes(&services.database, before).await?;
-                Ok(format!("{forgotten} outcomes forgotten"))
-            })
-        }),
-    }]
+    let (outcomes, sheets) = (services.clone(), services.clone());
+    let ago =
+        |services: &Services, days: u16| services.clock.now() - TimeDelta::days(i64::from(days));
+    vec![
+        Job {
+            name: "forget_outcomes",
+            every: TimeDelta::hours(1),
+            work: Arc::new(move || {
+                let services = outcomes.clone();
+                Box::pin(async move {
+                    let before = ago(&services, retention.idempotency_days);
+                    let forgotten = change::forget_outcomes(&services.database, before).await?;
+                    Ok(format!("{forgotten} outcomes forgotten"))
+                })
+            }),
+        },
+        Job {
+            name: "forget_sheets",
+            every: TimeDelta::hours(1),
+            work: Arc::new(move || {
+                let services = sheets.clone();
+                Box::pin(async move {
+                    let before = ago(&services, retention.sheet_days);
+                    let forgotten = sheet::entity::forget(&services.database, before).await?;
+                    Ok(format!("{forgotten} sheets forgotten"))
+                })
+            }),
+        },
+    ]
 }

@@ -15,7 +15,7 @@ use crate::{
         Actor, ActorRefresh, AuthService, Authenticated, Language, Origin, service::AuthFailure,
     },
     db::DbErr,
-    http::{Credentials, Gate, Refusal},
+    http::{ActorGate, Credentials, Gate, Refusal},
 };
 
 /// Lets callers in by their tokens.
@@ -119,6 +119,12 @@ impl Gate for AccountGate {
 
     fn now(&self) -> i64 {
         self.services.clock.now().timestamp()
+    }
+}
+
+impl ActorGate for AccountGate {
+    fn actor<'c>(&self, guest: &'c Guest) -> &'c Actor {
+        &guest.authenticated.actor
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Config, Services, StartError, gate::AccountGate};
 use crate::{
     api::{ApiSchema, Checker, policy, schema},
     auth::AuthService,
-    http::{self, Endpoint, RequestIds, Settings, SocketSettings},
+    http::{self, Endpoint, RequestIds, Settings, SheetDoor, SocketSettings},
 };
 
 /// Where GraphQL is served.
@@ -23,6 +23,7 @@ pub const KEYS: &str = "/.well-known/jwks.json";
 #[derive(Clone)]
 pub struct Routes {
     endpoint: web::Data<Endpoint<ApiSchema, AccountGate>>,
+    sheets: web::Data<SheetDoor<AccountGate>>,
     auth: web::Data<AuthService>,
     graphiql: bool,
 }
@@ -55,9 +56,16 @@ impl Routes {
             ..config.endpoint.clone()
         };
         let gate = AccountGate::new(Arc::clone(auth), services.clone());
+        let door = SheetDoor::new(
+            AccountGate::new(Arc::clone(auth), services.clone()),
+            services.clone(),
+            config.sheets.clone(),
+            RequestIds::new(process),
+        );
         let ids = RequestIds::new(process);
         Ok(Self {
             endpoint: web::Data::new(Endpoint::new(schema, gate, checker, settings, ids)),
+            sheets: web::Data::new(door),
             auth: web::Data::from(Arc::clone(auth)),
             graphiql: config.graphiql,
         })
@@ -66,6 +74,7 @@ impl Routes {
     /// Mounts the routes.
     pub fn mount(&self, services: &mut web::ServiceConfig) {
         http::mount(services, GRAPHQL, self.endpoint.clone());
+        http::mount_sheets(services, self.sheets.clone());
         services.service(
             web::resource(KEYS)
                 .app_data(self.auth.clone())

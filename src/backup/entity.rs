@@ -8,7 +8,7 @@ use crate::{
     db::{
         Backend, Column, ConnectionTrait, DbErr, Query, Values, deployment,
         load::{Loader, Searchable},
-        schema::{ALL_TABLES, Definition},
+        schema::{Definition, all_tables},
     },
     facility::text,
 };
@@ -140,7 +140,7 @@ pub fn says_that_sending_is_held(definition: &Definition, row: &Values) -> bool 
 pub async fn first_in_use(
     connection: &impl ConnectionTrait,
 ) -> Result<Option<&'static str>, DbErr> {
-    for definition in ALL_TABLES.iter().filter(|definition| definition.backed_up) {
+    for definition in all_tables().filter(|definition| definition.backed_up) {
         if definition.is_in_use(connection).await? {
             return Ok(Some(definition.table.name));
         }

@@ -15,7 +15,7 @@ use crate::{
         Database, DbErr, Table, Values, deployment,
         load::Loader,
         migrations,
-        schema::{ALL_TABLES, Definition, HORIZON},
+        schema::{Definition, HORIZON, all_tables},
     },
 };
 
@@ -132,7 +132,7 @@ async fn write(
 }
 
 fn backed_up() -> impl Iterator<Item = &'static Definition> {
-    ALL_TABLES.iter().filter(|definition| definition.backed_up)
+    all_tables().filter(|definition| definition.backed_up)
 }
 
 fn column_names(definition: &Definition) -> Vec<String> {

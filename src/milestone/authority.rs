@@ -1,7 +1,10 @@
 //! Who may record what: the one table behind `docs/milestones.md`.
 
 use super::{Aspect, Milestone, PerMilestone};
-use crate::auth::{Actor, Grant, OrganisationKind, Permission, Scope};
+use crate::{
+    auth::{Actor, Grant, OrganisationKind, Permission, Scope},
+    db::OrganisationId,
+};
 
 /// May an organisation of this kind record, plan, withdraw and correct this milestone?
 pub fn may_record(kind: OrganisationKind, milestone: Milestone) -> bool {
@@ -73,6 +76,30 @@ impl Topic {
             Self::Blocker => true,
         }
     }
+}
+
+const RECORDING: [Permission; 3] = [
+    Permission::MilestoneWrite,
+    Permission::BlockerWrite,
+    Permission::InstallationWrite,
+];
+
+/// May the actor record anything at all of any facility?
+pub fn may_record_anything(actor: &Actor) -> bool {
+    RECORDING
+        .into_iter()
+        .any(|permission| actor.may(permission))
+}
+
+/// The organisations in whose name the actor may.
+pub fn organisations_that_record(actor: &Actor) -> Vec<OrganisationId> {
+    let mut organisations: Vec<OrganisationId> = RECORDING
+        .into_iter()
+        .flat_map(|permission| actor.organisations_with(permission))
+        .collect();
+    organisations.sort_unstable();
+    organisations.dedup();
+    organisations
 }
 
 /// For which facilities an actor may record what.

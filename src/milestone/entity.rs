@@ -150,15 +150,31 @@ pub async fn lock(
     transaction: &Transaction,
     facilities: &[FacilityId],
 ) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
+    read_states(database, transaction, facilities, database.for_update()).await
+}
+
+/// The rows of facilities as [`lock`] answers them, not locked.
+pub async fn states(
+    database: &Database,
+    connection: &impl sea_orm::ConnectionTrait,
+    facilities: &[FacilityId],
+) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
+    read_states(database, connection, facilities, "").await
+}
+
+async fn read_states(
+    database: &Database,
+    connection: &impl sea_orm::ConnectionTrait,
+    facilities: &[FacilityId],
+    lock: &str,
+) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
     let mut query = Query::new(
         "SELECT facility_id, code, version, prefecture, vendor_id, chain_id, contractor_id \
          FROM facility_state WHERE facility_id",
     );
     push_ids(&mut query, database, facilities);
-    query
-        .push(" ORDER BY facility_id")
-        .push(database.for_update());
-    let rows = query.all(transaction).await?;
+    query.push(" ORDER BY facility_id").push(lock);
+    let rows = query.all(connection).await?;
     rows.iter()
         .map(|row| {
             let mut row = Row::new(row);

@@ -8,11 +8,11 @@ use super::entity::{self, ChangeRow, Since};
 use crate::{
     auth::{Actor, Identity, Permission},
     change::{self, WriteError, Writer},
-    db::{ChangeId, EventId, FacilityId, OrganisationId},
+    db::{ChangeId, EventId, FacilityId},
     installation,
     milestone::{
         Action, Aspect, Event, History, Problem,
-        authority::Topic,
+        authority::{Topic, may_record_anything},
         service::{BulkOutcome, Draft, ErrorPolicy, MOST_ROWS, RowOutcome, Taken, Written, commit},
     },
 };
@@ -46,17 +46,6 @@ pub fn is_ones_own(actor: &Actor, change: &ChangeRow) -> bool {
             .is_some_and(|organisation| actor.may_in(organisation.id, read))
 }
 
-/// May the actor write anything that could be undone at all?
-fn may_write(actor: &Actor) -> bool {
-    [
-        Permission::MilestoneWrite,
-        Permission::BlockerWrite,
-        Permission::InstallationWrite,
-    ]
-    .into_iter()
-    .any(|permission| actor.may(permission))
-}
-
 /// Undoes a change in one transaction, by the error policy, or answers as the first time if that was done before under
 /// the same key.
 pub async fn undo(
@@ -74,7 +63,7 @@ pub async fn undo(
         let refused = UndoOutcome::refused(Problem::ChangeNotFound);
         return writer.refuse(transaction, refused).await;
     };
-    if !may_write(writer.actor) {
+    if !may_record_anything(writer.actor) {
         let refused = UndoOutcome::refused(Problem::Forbidden);
         return writer.refuse(transaction, refused).await;
     }
@@ -103,7 +92,9 @@ pub async fn undo(
         let outcome = request.into_outcome(None, &[], nothing);
         return writer.refuse(transaction, outcome).await;
     }
-    let organisation = in_name_of(writer.actor, &request.draft, &found);
+    // That of the change itself, if the actor may in it, so that its colleagues see it.
+    let theirs = found.organisation.as_ref().map(|one| one.id);
+    let organisation = request.draft.in_name_of_first(writer.actor, theirs);
     let change = change::record(&transaction, writer, organisation, "changeUndo").await?;
     let amended = request.draft.amended();
     let written = commit(writer, &transaction, change, &amended).await?;
@@ -193,18 +184,6 @@ impl Request {
             bulk: BulkOutcome { change, rows },
         }
     }
-}
-
-/// In whose name a change is undone: that of the change itself, if the actor may in it, so that its colleagues see it.
-fn in_name_of(actor: &Actor, draft: &Draft, undone: &ChangeRow) -> Option<OrganisationId> {
-    let mut narrowed = actor.clone();
-    narrowed.grants.retain(|grant| {
-        let organisation = undone.organisation.as_ref();
-        organisation.is_some_and(|organisation| organisation.id == grant.organisation)
-    });
-    draft
-        .in_name_of(&narrowed)
-        .or_else(|| draft.in_name_of(actor))
 }
 
 /// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided

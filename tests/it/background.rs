@@ -28,6 +28,7 @@ use crate::support::{
 
 const RETENTION: RetentionConfig = RetentionConfig {
     idempotency_days: 30,
+    sheet_days: 90,
 };
 
 /// Commits changes, each of which adds one open facility of a vendor from some day on.

@@ -142,6 +142,10 @@ fn each_kind_of_value_is_checked() {
         ("mail.from", "nobody"),
         ("log.filter", "kaitsu=loud=er"),
         ("retention.idempotency_days", "0"),
+        ("retention.sheet_days", "0"),
+        ("sheets.limit", "1KB"),
+        ("sheets.at_once", "0"),
+        ("sheets.upload_timeout", "soon"),
     ] {
         let found = problems(&sources(None, &[], &[(key, wrong)]));
         assert_eq!(found.len(), 1, "{key} = {wrong}: {found:?}");

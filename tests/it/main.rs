@@ -38,6 +38,7 @@ mod reference;
 mod registry;
 mod seed;
 mod server;
+mod sheets;
 mod support;
 mod toy;
 mod undo;

@@ -21,7 +21,7 @@ use crate::{
     api::{Limits, page},
     change,
     db::{Backend, DatabaseSettings},
-    http::{Origins, ServerSettings, Settings, SocketSettings, TrustedProxies},
+    http::{Origins, ServerSettings, Settings, SheetSettings, SocketSettings, TrustedProxies},
 };
 
 /// The file that is read if none is named and it is there.
@@ -91,6 +91,8 @@ pub struct MailConfig {
 pub struct RetentionConfig {
     /// Outcomes under idempotency keys.
     pub idempotency_days: u16,
+    /// Sheets that were sent, with what became of their rows.
+    pub sheet_days: u16,
 }
 
 /// The whole configuration, checked.
@@ -106,6 +108,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// The GraphQL endpoint.
     pub endpoint: Settings,
+    /// The door for files.
+    pub sheets: SheetSettings,
     /// The limits of a GraphQL request.
     pub limits: Limits,
     /// The pools.
@@ -183,9 +187,12 @@ impl Config {
             environment == Environment::Development,
             &boolean(),
         );
+        let server = read_server(reader, public_url.starts_with("https:"));
+        let endpoint = read_endpoint(reader);
         Self {
-            server: read_server(reader, public_url.starts_with("https:")),
-            endpoint: read_endpoint(reader),
+            server,
+            sheets: read_sheets(reader, &endpoint),
+            endpoint,
             limits: read_limits(reader),
             database: read_database(reader),
             auth: read_auth(reader, &public_url),
@@ -430,6 +437,24 @@ fn read_log(reader: &mut Reader) -> LogSettings {
     }
 }
 
+fn read_sheets(reader: &mut Reader, endpoint: &Settings) -> SheetSettings {
+    let default = SheetSettings::default();
+    SheetSettings {
+        most_bytes: reader.take(
+            "sheets.limit",
+            default.most_bytes,
+            &size(1024..=1024 * 1024 * 1024),
+        ),
+        upload_time: reader.take(
+            "sheets.upload_timeout",
+            default.upload_time,
+            &duration(SECOND..=HOUR),
+        ),
+        at_once: reader.take("sheets.at_once", default.at_once, &number(1..=1_000)),
+        proxies: endpoint.proxies.clone(),
+    }
+}
+
 fn read_retention(reader: &mut Reader) -> RetentionConfig {
     let idempotency_days = u16::try_from(change::KEPT_DAYS).unwrap_or(u16::MAX);
     RetentionConfig {
@@ -438,5 +463,6 @@ fn read_retention(reader: &mut Reader) -> RetentionConfig {
             idempotency_days,
             &number(1..=3_650),
         ),
+        sheet_days: reader.take("retention.sheet_days", 90, &number(1..=3_650)),
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::{bureau_of, kind_of, language_of, role_of};
 use crate::{
-    auth::{Grant, Language, Permission, secret::SecretHash},
+    auth::{Actor, Grant, Identity, Language, Permission, secret::SecretHash},
     db::{Database, Query, Row, SessionId, UserId},
 };
 
@@ -86,10 +86,9 @@ pub struct CallingToken {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-const CALLING_TOKEN: &str = "SELECT t.id, t.permissions, t.expires_at, t.last_used_at,
+const TOKEN_COLUMNS: &str = "SELECT t.id, t.permissions, t.expires_at, t.last_used_at,
             t.organisation_id, t.role, o.kind, o.bureau, o.facility_id
-     FROM service_token t JOIN organisation o ON o.id = t.organisation_id
-     WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2";
+     FROM service_token t JOIN organisation o ON o.id = t.organisation_id";
 
 /// The service token of this hash, unless it is revoked or over.
 pub async fn calling_token(
@@ -97,10 +96,79 @@ pub async fn calling_token(
     hash: SecretHash,
     now: DateTime<Utc>,
 ) -> Result<Option<CallingToken>, DbErr> {
-    let row = Query::with(CALLING_TOKEN, [hash.to_bytes().into(), now.into()])
-        .one(connection)
-        .await?;
+    let row = Query::with(
+        format!(
+            "{TOKEN_COLUMNS} WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2"
+        ),
+        [hash.to_bytes().into(), now.into()],
+    )
+    .one(connection)
+    .await?;
     row.as_ref().map(read_token).transpose()
+}
+
+/// Whoever began something that goes on in the background, as they stand now. `None` if the user is disabled, the token
+/// revoked or over, or nobody in particular began it.
+pub async fn acting(
+    connection: &impl ConnectionTrait,
+    identity: &Identity,
+    now: DateTime<Utc>,
+) -> Result<Option<Actor>, DbErr> {
+    match identity {
+        Identity::User(user) => acting_user(connection, *user).await,
+        Identity::ServiceToken(token) => acting_token(connection, *token, now).await,
+        Identity::System => Ok(Some(Actor::system())),
+        Identity::Anonymous => Ok(None),
+    }
+}
+
+async fn acting_user(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+) -> Result<Option<Actor>, DbErr> {
+    let rows = Query::with(
+        "SELECT u.language, m.organisation_id, m.role, o.kind, o.bureau, o.facility_id
+         FROM user_account u
+         LEFT JOIN membership m ON m.user_id = u.id
+         LEFT JOIN organisation o ON o.id = m.organisation_id
+         WHERE u.id = $1 AND u.disabled_at IS NULL ORDER BY m.organisation_id",
+        [user.0.into()],
+    )
+    .all(connection)
+    .await?;
+    let mut actor = None;
+    for row in &rows {
+        let mut row = Row::new(row);
+        let language = language_of(row.take()?)?;
+        let actor = actor.get_or_insert_with(|| Actor {
+            identity: Identity::User(user),
+            grants: Vec::new(),
+            token_permissions: None,
+            language,
+        });
+        actor.grants.extend(read_grant(&mut row)?);
+    }
+    Ok(actor)
+}
+
+async fn acting_token(
+    connection: &impl ConnectionTrait,
+    token: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<Actor>, DbErr> {
+    let row = Query::with(
+        format!("{TOKEN_COLUMNS} WHERE t.id = $1 AND t.revoked_at IS NULL AND t.expires_at > $2"),
+        [token.into(), now.into()],
+    )
+    .one(connection)
+    .await?;
+    let token = row.as_ref().map(read_token).transpose()?;
+    Ok(token.map(|token| Actor {
+        identity: Identity::ServiceToken(token.id),
+        grants: vec![token.grant],
+        token_permissions: Some(token.permissions),
+        language: Language::default(),
+    }))
 }
 
 fn read_token(row: &QueryResult) -> Result<CallingToken, DbErr> {

@@ -5,7 +5,7 @@ mod tables;
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-pub use tables::ALL_TABLES;
+pub use tables::all_tables;
 
 use super::{Backend, Column, Database, Query, Row, Table};
 
@@ -49,7 +49,7 @@ pub const HORIZON: &str = "change_horizon";
 /// but of those that concern running processes only. The schema may be behind, or not there at all.
 pub async fn is_unused(database: &Database) -> Result<bool, DbErr> {
     for name in tables(database).await? {
-        let ours = ALL_TABLES.iter().find(|one| one.table.name == name);
+        let ours = all_tables().find(|one| one.table.name == name);
         let unused = match ours {
             None => false,
             Some(definition) if definition.backed_up => {

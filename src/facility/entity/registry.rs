@@ -306,6 +306,32 @@ pub async fn find_by_references(
     first_of_each(database, organisations, query).await
 }
 
+/// The facilities in a scope for which any of these organisations keeps these references: all of them, by reference.
+pub async fn all_by_references(
+    database: &Database,
+    scope: &Scope,
+    organisations: &[OrganisationId],
+    references: Vec<String>,
+) -> Result<HashMap<String, Vec<FacilityId>>, DbErr> {
+    let mut query = Query::new(
+        "SELECT DISTINCT r.reference, r.facility_id FROM facility_reference r \
+         JOIN facility_state s ON s.facility_id = r.facility_id WHERE r.organisation_id",
+    );
+    query
+        .bind_ids(database.backend(), organisations.iter().map(|id| id.0))
+        .push(" AND r.reference")
+        .bind_texts(database.backend(), references)
+        .push(" AND ");
+    push_scope(&mut query, scope, "s");
+    let mut found: HashMap<String, Vec<FacilityId>> = HashMap::new();
+    for row in query.all(database.read()).await? {
+        let mut row = Row::new(&row);
+        let facilities = found.entry(row.take()?).or_default();
+        facilities.push(row.take()?);
+    }
+    Ok(found)
+}
+
 /// The references that these organisations keep for facilities. Where several keep one for the same facility, the
 /// first of them is meant.
 pub async fn references_of(

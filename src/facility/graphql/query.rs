@@ -322,6 +322,11 @@ async fn page(
     Ok(connection)
 }
 
+/// The facilities of a filter in the order of their codes, as they are exported.
+pub fn export_query(filter: FacilityFilter, today: chrono::NaiveDate) -> ApiResult<ListQuery> {
+    list_query(filter, FacilityOrder::default(), today)
+}
+
 fn list_query(
     filter: FacilityFilter,
     order: FacilityOrder,

@@ -90,7 +90,26 @@ impl Draft {
         ids.sort_unstable();
         ids.dedup();
         let states = entity::lock(writer.database, transaction, &ids).await?;
-        let mut histories = entity::histories(writer.database, transaction, &ids).await?;
+        let histories = entity::histories(writer.database, transaction, &ids).await?;
+        Self::of(writer, states, histories)
+    }
+
+    /// Reads the histories of facilities to find out what a step would do. Nothing may be written by it: the rows are not
+    /// locked.
+    pub async fn look(writer: &Writer<'_>, mut ids: Vec<FacilityId>) -> Result<Self, DbErr> {
+        ids.sort_unstable();
+        ids.dedup();
+        let connection = writer.database.read();
+        let states = entity::states(writer.database, connection, &ids).await?;
+        let histories = entity::histories(writer.database, connection, &ids).await?;
+        Self::of(writer, states, histories)
+    }
+
+    fn of(
+        writer: &Writer<'_>,
+        states: BTreeMap<FacilityId, LockedState>,
+        mut histories: BTreeMap<FacilityId, History>,
+    ) -> Result<Self, DbErr> {
         let mut facilities = BTreeMap::new();
         for (facility, state) in states {
             let history = histories.remove(&facility).unwrap_or_default();
@@ -143,7 +162,19 @@ impl Draft {
         step: &Step,
         note: Option<&String>,
     ) -> Result<Taken, Problem> {
-        let taken = apply(working, step, note)?;
+        self.allowed(working, apply(working, step, note)?)
+    }
+
+    /// Tries to record events.
+    ///
+    /// # Errors
+    /// Why they can't be: a rule that they break, or one that the actor may not record.
+    pub fn attempt_events(&self, working: &Working, events: Vec<Event>) -> Result<Taken, Problem> {
+        let taken = Taken::of(working, events).map_err(|broken| since_before(working, broken))?;
+        self.allowed(working, taken)
+    }
+
+    fn allowed(&self, working: &Working, taken: Taken) -> Result<Taken, Problem> {
         if touched(&taken.events).all(|topic| self.may(working, topic)) {
             Ok(taken)
         } else {
@@ -181,6 +212,20 @@ impl Draft {
         actor.acting_over(permission, &written, |grant, (state, topic)| {
             topic.is_for(grant) && state.within(&grant.reach())
         })
+    }
+
+    /// In whose name the request writes: that of this organisation, if the actor may in it, so that its members see it.
+    pub fn in_name_of_first(
+        &self,
+        actor: &Actor,
+        first: Option<OrganisationId>,
+    ) -> Option<OrganisationId> {
+        let mut narrowed = actor.clone();
+        narrowed
+            .grants
+            .retain(|grant| Some(grant.organisation) == first);
+        self.in_name_of(&narrowed)
+            .or_else(|| self.in_name_of(actor))
     }
 
     /// The facilities that change, in the order in which the request first names them.
@@ -289,7 +334,11 @@ fn recorded(working: &Working, milestone: Milestone, on: NaiveDate, imply: bool)
         .collect()
 }
 
-fn planned(
+/// The event that plans a milestone for a day, or drops its plan.
+///
+/// # Errors
+/// It is planned so already.
+pub fn planned(
     working: &Working,
     milestone: Milestone,
     on: Option<NaiveDate>,

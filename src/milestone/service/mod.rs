@@ -7,7 +7,7 @@ mod record;
 mod recorded;
 
 pub use commit::{Amended, Written, commit};
-pub use draft::{Draft, Taken, Working, correction};
+pub use draft::{Draft, Taken, Working, correction, planned};
 pub use record::{
     BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, check_note,
     write_steps,

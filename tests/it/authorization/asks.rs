@@ -334,6 +334,25 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             json!({ "handoverIds": [target.handover], "answer": "DECLINE", "declineReason": "busy" }),
         ),
         F::HandoverWithdraw => mutation(Aim::Facility, json!({ "handoverIds": [target.handover] })),
+        F::Sheets => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { name } }"),
+        F::SheetRows => query(
+            Aim::Facility,
+            format!("(first: 10, sheetId: \"{}\")", target.sheet),
+            "{ nodes { number } }",
+        ),
+        F::SheetMappings => query(Aim::Nothing, String::new(), "{ name }"),
+        F::SheetProgress => Ask {
+            aim: Aim::Nothing,
+            document: format!(
+                "subscription {{ sheetProgress(sheetId: \"{}\") {{ status }} }}",
+                target.sheet
+            ),
+            variables: Value::Null,
+        },
+        F::SheetCheck | F::SheetApply | F::SheetCancel | F::SheetUndo => {
+            mutation(Aim::Facility, json!({ "sheetId": target.sheet }))
+        }
+        F::SheetMappingDelete => mutation(Aim::Nothing, json!({ "name": "weekly" })),
         F::OwnChanges => query(
             Aim::Nothing,
             "(first: 10)".to_owned(),

@@ -216,6 +216,7 @@ async fn an_id_of_what_is_out_of_scope_is_as_good_as_one_made_up(
         outside.order.clone(),
         outside.change.clone(),
         outside.handover.clone(),
+        outside.sheet.clone(),
         outside.token.clone(),
         outside.invitation(Kind::Vendor),
         outside.organisation(Kind::Vendor),

@@ -12,7 +12,7 @@ use kaitsu::{
     },
     app::Services,
     auth::{Actor, Grant, Identity, Language, OrganisationKind as Kind, Origin, Permission, Role},
-    db::{Backend, Database, FacilityId, OrganisationId, Query, UserId, schema::ALL_TABLES},
+    db::{Backend, Database, FacilityId, OrganisationId, Query, UserId, schema::all_tables},
     facility::Bureau,
 };
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub struct Target {
     pub handover: String,
     /// The global id of the change that opened that.
     pub change: String,
+    /// The global id of a sheet that the vendor sent.
+    pub sheet: String,
     /// A link that it has.
     pub link: String,
     /// The organisations around it, one of each kind.
@@ -120,6 +122,7 @@ impl Scene {
             blocker: String::new(),
             order: String::new(),
             change: String::new(),
+            sheet: String::new(),
             handover: String::new(),
             link: String::new(),
             organisations: HashMap::new(),
@@ -209,6 +212,7 @@ impl Scene {
             organisation(Kind::SupportContractor),
             organisation(Kind::Vendor),
         );
+        let sender = target.organisations[&Kind::Vendor].caller;
         let row = NodeId::row_of(&async_graphql::ID(facility.clone()), NodeKind::Facility).unwrap();
         self.world
             .database
@@ -221,6 +225,29 @@ impl Scene {
             .world
             .database
             .number("SELECT max(id) FROM handover")
+            .await;
+        self.world
+            .database
+            .run(&format!(
+                r#"INSERT INTO sheet (organisation_id, identity_kind, identity_id, name, digest, byte_count, layout, columns,
+                 row_count, is_checked, status, uploaded_at, changed_at, runner_kind, gentle, done_count, todo_count, attempts, leased_until) SELECT {by}, 1, {},
+                 'a.csv', token_hash, 1, '{{"format":"Csv","encoding":"Utf8","delimiter":44,"worksheet":null}}',
+                 '{{"heading_row":1,"columns":[]}}', 1, TRUE, 4, t.created_at, t.created_at, 0, FALSE, 0, 0, 0, t.created_at
+                 FROM (SELECT secret_hash AS token_hash, created_at FROM one_time_secret LIMIT 1) t"#,
+                sender
+            ))
+            .await;
+        let sheet = self
+            .world
+            .database
+            .number("SELECT max(id) FROM sheet")
+            .await;
+        self.world
+            .database
+            .run(&format!(
+                r#"INSERT INTO sheet_row (sheet_id, number, facility_id, outcome, detail) VALUES ({sheet}, 2, {row}, 1,
+                 '{{"identified":"Code","version":1,"wishes":[],"before":[],"note":null,"problems":[]}}')"#
+            ))
             .await;
         let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
         let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
@@ -235,6 +262,7 @@ impl Scene {
         target.order = order["installation"]["id"].as_str().unwrap().to_owned();
         target.change = order["changeId"].as_str().unwrap().to_owned();
         target.handover = id(NodeKind::Handover, proposed);
+        target.sheet = id(NodeKind::Sheet, sheet);
         target.link = linked["eventIds"][0].as_str().unwrap().to_owned();
         target.token = token["serviceToken"]["id"].as_str().unwrap().to_owned();
         let (row, reference) = (target.facility_row(), target.reference);
@@ -423,7 +451,7 @@ impl Scene {
     /// Everything that the database holds, but the count of wrong passwords.
     pub async fn everything(&self) -> Vec<(&'static str, String)> {
         let mut everything = Vec::new();
-        for definition in ALL_TABLES {
+        for definition in all_tables() {
             let table = definition.table;
             if table.name != "login_throttle" {
                 let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();

@@ -89,10 +89,21 @@ impl Deployment {
 
     /// Posts a GraphQL request. `None` if there is no whole answer, since the server is gone.
     pub async fn post(&self, address: &str, body: &Value) -> Option<Answer> {
-        let body = body.to_string();
+        self.send(address, "/graphql", "application/json", &body.to_string())
+            .await
+    }
+
+    /// Posts a body to a path, as [`Self::post`].
+    pub async fn send(
+        &self,
+        address: &str,
+        path: &str,
+        media_type: &str,
+        body: &str,
+    ) -> Option<Answer> {
         let request = format!(
-            "POST /graphql HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+             content-type: {media_type}\r\ncontent-length: {}\r\n\r\n{body}",
             self.token,
             body.len()
         );

@@ -10,4 +10,5 @@ mod importing;
 mod ledger;
 mod outage;
 mod serving;
+mod sheets;
 mod writers;

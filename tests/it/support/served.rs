@@ -67,6 +67,13 @@ impl Served {
         test::call_and_read_body_json(&app, request.to_request()).await
     }
 
+    /// One of the users, as a request has them.
+    pub async fn actor(&self, user: &str) -> kaitsu::auth::Actor {
+        let token = Some(self.tokens[user].as_str());
+        let found = self.world.auth.authenticate(token, None).await;
+        found.unwrap().actor
+    }
+
     /// Numbers and folds everything that was written.
     pub async fn settle(&self) {
         kaitsu::change::settle(&self.services.database, &self.services.clock)

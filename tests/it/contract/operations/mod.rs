@@ -1,6 +1,8 @@
 //! Every operation document runs here as its users run it: over HTTP, with their rights, inside the limits, on both
 //! databases, and its answer is compared with the committed one.
 
+mod sheets;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -92,10 +94,24 @@ impl Story {
             .served
             .post(user, &self.documents[name], &variables)
             .await;
+        assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+        self.compare(name, response)
+    }
+
+    /// Runs an operation that tells of what was refused, and compares the answer.
+    async fn tell_with_errors(&mut self, user: &str, name: &str, variables: Value) -> Value {
+        let response = self
+            .served
+            .post(Some(user), &self.documents[name], &variables)
+            .await;
+        assert_ne!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+        self.compare(name, response)
+    }
+
+    fn compare(&mut self, name: &str, response: Value) -> Value {
         self.told.insert(name.to_owned());
         assert!(response.get("errors").is_none(), "{name}: {response:#}");
-        assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
-        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../../graphql/answers" }, {
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../../../graphql/answers" }, {
             insta::assert_json_snapshot!(name, redacted(response.clone()));
         });
         response
@@ -140,7 +156,8 @@ fn refusals(value: &Value) -> Vec<&Value> {
 
 /// Replaces what differs from run to run.
 fn redacted(mut value: Value) -> Value {
-    const OPAQUE: [&str; 11] = [
+    const OPAQUE: [&str; 12] = [
+        "resultPath",
         "changeId",
         "undoesId",
         "undoneById",
@@ -382,6 +399,7 @@ async fn installations(story: &mut Story) {
     let latest = json!({ "first": 2 });
     story.tell(Some("vendor"), "OwnChanges", latest).await;
     handovers(story).await;
+    sheets::friday(story).await;
 }
 
 /// A vendor that is full asks a support contractor.
@@ -523,7 +541,12 @@ async fn endings(story: &mut Story) {
 }
 
 /// What is read with lists, and what is written in bulk, with variables for a number of rows.
-fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, Value)> {
+fn measured(
+    rows: usize,
+    codes: &[String],
+    clinic: &str,
+    sheet: &str,
+) -> Vec<(&'static str, Value)> {
     let steps: Vec<Value> = codes
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "milestone": "INSTALLED", "on": "2021-12-01" }))
@@ -549,6 +572,8 @@ fn measured(rows: usize, codes: &[String], clinic: &str) -> Vec<(&'static str, V
         ("Installations", json!({ "first": rows })),
         ("OwnChanges", json!({ "first": rows })),
         ("Handovers", json!({ "first": rows })),
+        ("Sheets", json!({ "first": rows })),
+        ("SheetRows", json!({ "sheetId": sheet, "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
         ("Vendors", json!({ "first": rows })),
         ("SupportContractors", json!({ "first": rows })),
@@ -660,8 +685,17 @@ async fn no_operation_costs_a_statement_per_row(
             .number("SELECT MIN(id) FROM facility")
             .await;
         let clinic = NodeId::new(NodeKind::Facility, first).encode().0;
+        let lines: String = codes
+            .iter()
+            .map(|code| format!("{code},2021-12-01\n"))
+            .collect();
+        let text = format!("code,INSTALLED\n{lines}");
+        let mut sheet = String::new();
+        for _ in 0..rows {
+            sheet = sheets::send(&served, "ministry", "a.csv", &text).await;
+        }
         let mut count = BTreeMap::new();
-        for (name, variables) in measured(rows, &codes, &clinic) {
+        for (name, variables) in measured(rows, &codes, &clinic, &sheet) {
             let before = served.services.database.statements();
             let response = served
                 .post(Some("ministry"), &documents[name], &variables)

@@ -1,0 +1,94 @@
+//! Writing what the rows of a sheet were shown to change: some rows, what they say and what became of them in one
+//! transaction, which is there whole or not at all.
+
+use super::{
+    check::judge,
+    evaluate::{Verdict, evaluate},
+    run::{Halt, Turn},
+    spool::ROWS_AT_ONCE,
+};
+use crate::{
+    change,
+    db::{ChangeId, FacilityId},
+    milestone::{
+        Problem,
+        service::{Draft, commit},
+    },
+    sheet::{
+        RowProblem, SheetRowOutcome, SheetStatus,
+        entity::{self, SheetRow},
+    },
+};
+
+/// Writes the next rows, or ends the sheet after the last.
+pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
+    let database = &turn.services.database;
+    let actor = turn.actor().await?;
+    let writer = turn.writer(&actor);
+    let transaction = database.begin().await?;
+    if !entity::go_on(&transaction, turn.sheet, &turn.lease(), 0).await? {
+        return Err(Halt::Lost);
+    }
+    let mut rows = entity::pending(&transaction, turn.sheet.id, ROWS_AT_ONCE).await?;
+    if rows.is_empty() {
+        let now = turn.services.clock.now();
+        entity::end(&transaction, turn.sheet.id, SheetStatus::Applied, now).await?;
+        transaction.commit().await?;
+        return Ok(());
+    }
+    let ids: Vec<FacilityId> = rows.iter().filter_map(|row| row.facility).collect();
+    let mut draft = Draft::read(&writer, &transaction, ids).await?;
+    for (index, row) in rows.iter_mut().enumerate() {
+        take(&mut draft, index, row);
+    }
+    if !draft.is_unchanged() {
+        let theirs = turn.sheet.organisation.as_ref().map(|one| one.id);
+        let organisation = draft.in_name_of_first(&actor, theirs);
+        let change = change::record(&transaction, &writer, organisation, "sheetApply").await?;
+        commit(&writer, &transaction, change, &draft.amended()).await?;
+        settle(&mut rows, change);
+    }
+    entity::store_outcomes(database, &transaction, turn.sheet.id, &rows).await?;
+    let done = i32::try_from(rows.len()).unwrap_or(i32::MAX);
+    entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await?;
+    transaction.commit().await?;
+    turn.services.written.notify_one();
+    Ok(())
+}
+
+/// Takes a row as it was shown, or finds out why it can't be any more.
+fn take(draft: &mut Draft, index: usize, row: &mut SheetRow) {
+    row.detail.problems.clear();
+    let Some((facility, working)) = row
+        .facility
+        .and_then(|facility| Some((facility, draft.find(facility).ok()?)))
+    else {
+        row.outcome = SheetRowOutcome::Refused;
+        row.detail.problems.push(RowProblem::of(Problem::NotFound));
+        return;
+    };
+    let stale = working.state.version != row.detail.version;
+    row.detail.version = working.state.version;
+    let wishes = std::mem::take(&mut row.detail.wishes);
+    let verdict = evaluate(draft, working, &wishes, row.detail.note.as_ref());
+    match verdict {
+        Verdict::Change { taken, .. } if !stale => {
+            row.detail.wishes = wishes;
+            draft.take(facility, *taken, index);
+        }
+        verdict => {
+            row.detail.before.clear();
+            judge(row, verdict, stale);
+        }
+    }
+}
+
+/// Rows that are still to be changed were.
+fn settle(rows: &mut [SheetRow], change: ChangeId) {
+    for row in rows {
+        if row.outcome == SheetRowOutcome::WillChange {
+            row.outcome = SheetRowOutcome::Changed;
+            row.change = Some(change);
+        }
+    }
+}
