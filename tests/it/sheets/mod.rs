@@ -3,6 +3,7 @@
 mod files;
 mod rights;
 mod rows;
+mod stores;
 mod work;
 
 use std::io::{Seek, Write};
