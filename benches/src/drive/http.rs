@@ -13,7 +13,7 @@ use crate::Failure;
 /// Sends a request and reads the answer's body.
 ///
 /// # Errors
-/// Nobody answers, or with another status than 200.
+/// Nobody answers, or with another status than one of success.
 pub fn send(
     server: SocketAddr,
     method: &str,
@@ -42,7 +42,7 @@ pub fn send(
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or("the answer has no head")?;
-    if !head.starts_with("HTTP/1.1 200") {
+    if !head.starts_with("HTTP/1.1 20") {
         return Err(format!("{method} {path}: {head}\n{body}").into());
     }
     Ok(body.to_owned())

@@ -127,7 +127,7 @@ impl Bench {
 }
 
 /// Runs commands in one transaction.
-fn psql(url: &str, commands: impl Iterator<Item = String>) -> Result<(), Failure> {
+pub(super) fn psql(url: &str, commands: impl Iterator<Item = String>) -> Result<(), Failure> {
     let mut psql = Command::new("psql");
     psql.args([
         "--quiet",

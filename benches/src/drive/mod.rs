@@ -9,6 +9,7 @@ pub mod pgbench;
 pub mod process;
 pub mod report;
 pub mod servers;
+mod sheets;
 pub mod statements;
 pub mod workload;
 pub mod world;
@@ -118,6 +119,7 @@ pub async fn run(options: Options) -> Result<Report, Failure> {
     let askers = bench.askers(DATABASE).await?;
     bench.read(&askers).await?;
     bench.write(&askers).await?;
+    bench.sheets(&askers).await?;
     if bench.options.large {
         bench.large().await?;
     }
