@@ -3,6 +3,9 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+/// Longest reference of an organisation's own, in characters.
+pub const MOST_REFERENCE: usize = 100;
+
 /// Between the texts of one facility in its search text; never part of a query.
 const SEPARATOR: char = '\n';
 

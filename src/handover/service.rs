@@ -12,9 +12,9 @@ use crate::{
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction},
     facility::entity::organisation_is,
     milestone::{
-        self, Aspect, Event, Milestone,
+        self, Aspect, Event, Milestone, check_note,
         entity::LockedState,
-        service::{Draft, ErrorPolicy, Taken, Working, check_note, commit},
+        service::{Draft, ErrorPolicy, Taken, Working, commit},
     },
 };
 

@@ -160,11 +160,11 @@ impl OnItsWay {
     fn begin(all: &Arc<OnTheirWay>, whose: String, most: usize) -> Option<Self> {
         let mut counted = all.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = counted.values().sum();
-        let theirs = counted.entry(whose.clone()).or_default();
-        if total >= most || *theirs >= OF_ONE_CALLER {
+        let theirs = counted.get(&whose).copied().unwrap_or(0);
+        if total >= most || theirs >= OF_ONE_CALLER {
             return None;
         }
-        *theirs += 1;
+        counted.insert(whose.clone(), theirs + 1);
         let all = Arc::clone(all);
         Some(Self { all, whose })
     }
@@ -500,7 +500,7 @@ async fn send_facilities<G: ActorGate>(
         _ => (csv_form(&query), Format::Csv),
     };
     let database = &door.services.database;
-    match export(database, &actor, &list, form).await {
+    match export(database, &actor, &list, form, MOST_EXPORTED).await {
         Ok(written) => {
             let name = format!("kaitsu_{today}.{}", path.as_str());
             attach(written, &name, media_type(format), on_its_way)
@@ -551,11 +551,24 @@ fn attach(
     on_its_way: OnItsWay,
 ) -> HttpResponse {
     let file = tokio::fs::File::from_std(written.file);
-    let until = tokio::time::Instant::now() + SENT_WITHIN;
+    let on_its_way = Arc::new(Mutex::new(Some(on_its_way)));
+    // Who takes nothing for so long leaves room for others.
+    let overdue = Arc::downgrade(&on_its_way);
+    tokio::spawn(async move {
+        tokio::time::sleep(SENT_WITHIN).await;
+        if let Some(on_its_way) = overdue.upgrade() {
+            drop(
+                on_its_way
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take(),
+            );
+        }
+    });
     let bytes = ReaderStream::with_capacity(file, 64 * 1024).map(move |bytes| {
-        // It is on its way until the last byte is taken, which may not take for ever.
-        let _held = &on_its_way;
-        if tokio::time::Instant::now() > until {
+        // It is on its way until the last byte is taken.
+        let held = on_its_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
             return Err(std::io::Error::from(std::io::ErrorKind::TimedOut));
         }
         bytes

@@ -18,5 +18,5 @@ pub use blocker::Blocker;
 pub use history::{Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
 pub use per_milestone::PerMilestone;
-pub use problem::Problem;
+pub use problem::{Problem, check_note};
 pub use replay::{KnownPeriod, Replay};

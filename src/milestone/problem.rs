@@ -349,6 +349,18 @@ impl Problem {
     }
 }
 
+/// Most characters of a remark.
+const MOST_NOTE: usize = 1_000;
+
+/// Is a remark of a sensible length, without control characters?
+pub fn check_note(note: Option<&str>) -> Option<Problem> {
+    let bad = |note: &str| {
+        note.chars().count() > MOST_NOTE || note.chars().any(|c| c.is_control() && c != '\n')
+    };
+    note.is_some_and(bad)
+        .then_some(Problem::BadText { most: MOST_NOTE })
+}
+
 impl From<Violation> for Problem {
     fn from(violation: Violation) -> Self {
         match violation {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     auth::Language,
-    facility::{FacilityKind, InstitutionCode, Prefecture, service::MOST_REFERENCE},
-    milestone::{Blocker, Milestone, Problem, service::check_note},
+    facility::{FacilityKind, InstitutionCode, Prefecture, text::MOST_REFERENCE},
+    milestone::{Blocker, Milestone, Problem, check_note},
 };
 
 /// The words in a cell that clear what is there.
@@ -187,13 +187,7 @@ impl Asked {
                 self.wishes.push(Wish::Blockers(blockers));
             }),
             Field::Version => version_in(cell).map(|version| self.version = Some(version)),
-            Field::Note => match check_note(Some(&cell.text())) {
-                Some(problem) => Err(problem.into()),
-                None => {
-                    self.note = Some(cell.text());
-                    Ok(())
-                }
-            },
+            Field::Note => note_in(cell).map(|note| self.note = Some(note)),
             Field::Code | Field::Reference | Field::Prefecture | Field::FeeTable => Ok(()),
         };
         if let Err(problem) = read {
@@ -218,6 +212,19 @@ fn day_in(cell: &Cell) -> Result<Option<NaiveDate>, SheetProblem> {
     day::parse(cell)
         .map(Some)
         .ok_or_else(|| SheetProblem::NoDay { text: shown(cell) })
+}
+
+/// A remark, whatever breaks its lines.
+fn note_in(cell: &Cell) -> Result<String, SheetProblem> {
+    let note = cell
+        .text()
+        .replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .replace('\t', " ");
+    match check_note(Some(&note)) {
+        Some(problem) => Err(problem.into()),
+        None => Ok(note),
+    }
 }
 
 fn version_in(cell: &Cell) -> Result<i32, SheetProblem> {
@@ -406,6 +413,13 @@ mod tests {
             (asked.note.as_deref(), asked.version),
             (Some("済"), Some(4))
         );
+        assert_eq!(asked.problems, []);
+    }
+
+    #[test]
+    fn a_remark_may_have_lines_and_tabs() {
+        let asked = asked(&["code", "備考"], &["A", "一行目\r\n二行目\t続き"]);
+        assert_eq!(asked.note.as_deref(), Some("一行目\n二行目 続き"));
         assert_eq!(asked.problems, []);
     }
 

@@ -16,9 +16,9 @@ use crate::{
         entity::{self, Contacts},
     },
     milestone::{
-        Aspect, Current, Derived, Event, History, Problem,
+        Aspect, Current, Derived, Event, History, Problem, check_note,
         entity::{LockedState, histories, lock},
-        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, check_note, commit, correction},
+        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, commit, correction},
     },
 };
 

@@ -7,5 +7,5 @@ mod reference;
 mod register;
 
 pub use amend::{Amendment, ContactsPatch, amend};
-pub use reference::{MOST_REFERENCE, set_reference};
+pub use reference::set_reference;
 pub use register::{Registration, Standing, register, register_as};

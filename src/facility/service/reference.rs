@@ -4,16 +4,13 @@ use crate::{
     auth::Permission,
     change::{self, WriteError, Writer},
     db::FacilityId,
-    facility::entity,
+    facility::{entity, text::MOST_REFERENCE},
     milestone::{
         Problem,
         entity::lock,
         service::{BulkOutcome, RowOutcome},
     },
 };
-
-/// Longest reference, in characters.
-pub const MOST_REFERENCE: usize = 100;
 
 /// Sets the reference that an organisation of the actor's keeps for a facility, or removes it: the first whose reach
 /// holds the facility. The facility itself does not change, and neither does its version.

@@ -15,8 +15,9 @@ use crate::{
     milestone::{
         self, Aspect, Event,
         authority::Topic,
+        check_note,
         entity::LockedState,
-        service::{Draft, ErrorPolicy, Taken, check_note, commit},
+        service::{Draft, ErrorPolicy, Taken, commit},
     },
 };
 

@@ -170,7 +170,14 @@ impl Draft {
     /// # Errors
     /// Why they can't be: a rule that they break, or one that the actor may not record.
     pub fn attempt_events(&self, working: &Working, events: Vec<Event>) -> Result<Taken, Problem> {
-        let taken = Taken::of(working, events).map_err(|broken| since_before(working, broken))?;
+        let takes_back = events.iter().all(|event| event.action == Action::Voided);
+        let taken = Taken::of(working, events).map_err(|broken| {
+            if takes_back {
+                Problem::of_withdrawal(broken)
+            } else {
+                broken.into()
+            }
+        })?;
         self.allowed(working, taken)
     }
 

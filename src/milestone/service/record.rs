@@ -12,7 +12,7 @@ use super::{
 use crate::{
     change::{self, WriteError, Writer},
     db::{ChangeId, EventId, FacilityId},
-    milestone::{Blocker, Milestone, Problem, entity::LockedState},
+    milestone::{Blocker, Milestone, Problem, check_note, entity::LockedState},
 };
 
 /// Most rows in one request; more than that is a file.
@@ -24,8 +24,6 @@ pub const EARLIEST: NaiveDate = match NaiveDate::from_ymd_opt(2020, 1, 1) {
     Some(day) => day,
     None => NaiveDate::MIN,
 };
-
-const MOST_NOTE: usize = 1_000;
 
 /// What to do to one facility's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -341,13 +339,4 @@ fn check_row(row: &StepRow, step: &Step, state: &LockedState, today: NaiveDate) 
     }
     problems.extend(check_note(row.note.as_deref()));
     problems
-}
-
-/// Is a remark of a sensible length, without control characters?
-pub fn check_note(note: Option<&str>) -> Option<Problem> {
-    let bad = |note: &str| {
-        note.chars().count() > MOST_NOTE || note.chars().any(|c| c.is_control() && c != '\n')
-    };
-    note.is_some_and(bad)
-        .then_some(Problem::BadText { most: MOST_NOTE })
 }

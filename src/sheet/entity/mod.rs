@@ -500,13 +500,7 @@ pub async fn mappings(
 
 /// Forgets sheets that have ended and were sent before an instant, with their bytes and rows. Answers how many.
 pub async fn forget(database: &Database, before: DateTime<Utc>) -> Result<u64, DbErr> {
-    for table in ["sheet_row", "sheet_chunk"] {
-        // In batches, so that no statement runs long.
-        let key = if table == "sheet_row" {
-            "number"
-        } else {
-            "position"
-        };
+    for (table, key) in [("sheet_row", "number"), ("sheet_chunk", "position")] {
         let statement = format!(
             "DELETE FROM {table} WHERE (sheet_id, {key}) IN (SELECT r.sheet_id, r.{key} FROM {table} r \
              JOIN sheet s ON s.id = r.sheet_id WHERE s.status > 2 AND s.uploaded_at < $1 LIMIT $2)"

@@ -177,8 +177,7 @@ async fn complete(
     let language = caller(context)?.actor.language;
     let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
     let counts = if counted && !ids.is_empty() {
-        // What a payload tells must hold the write itself.
-        entity::counts(database, database.write(), &ids).await?
+        entity::counts(database, database.read(), &ids).await?
     } else {
         HashMap::new()
     };

@@ -65,7 +65,13 @@ async fn check_some(
         .into_iter()
         .filter_map(|(number, cells)| Some((number, row::read(&turn.sheet.columns, &cells)?)))
         .collect();
-    let named = Named::find(database, &actor, asked.iter().map(|(_, asked)| asked)).await?;
+    let named = Named::find(
+        database,
+        &actor,
+        turn.sheet.organisation.as_ref().map(|one| one.id),
+        asked.iter().map(|(_, asked)| asked),
+    )
+    .await?;
     let found: Vec<_> = asked.iter().map(|(_, asked)| named.of(asked)).collect();
     let ids = found.iter().filter_map(|one| one.as_ref().ok());
     let ids: Vec<FacilityId> = ids.map(|(facility, _)| *facility).collect();

@@ -55,7 +55,7 @@ pub enum ExportError {
     Database(#[from] DbErr),
 }
 
-/// Writes the facilities of a list that the actor can see, in the order of their codes.
+/// Writes the facilities of a list that the actor can see, in the order of their codes, if they are not too many.
 ///
 /// # Errors
 /// There are too many, or the database or the disk.
@@ -64,6 +64,7 @@ pub async fn export(
     actor: &Actor,
     query: &ListQuery,
     form: Form,
+    most: usize,
 ) -> Result<Written, ExportError> {
     let language = actor.language;
     let scope = actor.scope(Permission::FacilityRead);
@@ -71,9 +72,6 @@ pub async fn export(
     let mut cursor = None;
     let mut count = 0;
     loop {
-        let most = u64::try_from(MOST_EXPORTED - count)
-            .unwrap_or(0)
-            .min(AT_ONCE);
         let rows = list(
             database,
             &scope,
@@ -81,11 +79,14 @@ pub async fn export(
             FIELDS,
             cursor.as_ref(),
             false,
-            most,
+            AT_ONCE,
         )
         .await?;
         cursor = rows.last().and_then(|row| Cursor::of(query.order, row));
         count += rows.len();
+        if count > most {
+            return Err(ExportError::TooManyRows);
+        }
         if cursor.is_none()
             || !writing
                 .rows(values(database, actor, rows, language).await?)

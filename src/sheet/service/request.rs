@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::Permission,
+    auth::Actor,
     change::{WriteError, Writer},
-    db::{DbErr, Transaction},
-    milestone::authority::may_record_anything,
+    db::{DbErr, OrganisationId, Transaction},
+    milestone::authority::{may_record_anything, organisations_that_record},
     sheet::{
         SheetId, SheetProblem, SheetRowOutcome, SheetStatus,
         column::{Columns, Field},
@@ -72,7 +72,7 @@ pub async fn check(
         let status = sheet.status;
         problems.push(SheetProblem::NotWhile { status });
     }
-    let columns = match columns(&asked.transaction, writer, sheet, request).await? {
+    let columns = match columns(&asked.transaction, sheet, request).await? {
         Ok(columns) => columns,
         Err(wrong) => {
             problems.push(wrong);
@@ -110,11 +110,12 @@ pub async fn apply(
     request: ApplyRequest,
 ) -> Result<SheetOutcome, WriteError> {
     let asked = Asked::open(writer, id).await?;
-    // One that was stopped, or failed, is gone on with.
+    // One that was stopped, or failed, is gone on with, even if what it wrote before was taken back.
     let statuses = [
         SheetStatus::Checked,
         SheetStatus::Cancelled,
         SheetStatus::Failed,
+        SheetStatus::Undone,
     ];
     let mut problems = asked.problems(writer, &statuses);
     let Some(sheet) = asked.sheet.as_ref().filter(|_| problems.is_empty()) else {
@@ -204,7 +205,7 @@ pub async fn undo(
 /// Removes columns that were saved.
 pub async fn delete_mapping(writer: &Writer<'_>, name: &str) -> Result<SheetOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
-    let organisations = writer.actor.organisations_with(Permission::FacilityRead);
+    let organisations = organisations_that_record(writer.actor);
     let mut outcome = SheetOutcome {
         sheet: None,
         problems: Vec::new(),
@@ -221,6 +222,14 @@ pub async fn delete_mapping(writer: &Writer<'_>, name: &str) -> Result<SheetOutc
         return writer.refuse(transaction, outcome).await;
     }
     writer.finish(transaction, outcome).await
+}
+
+/// May the actor have rows of a sheet written: in its own name, or as its sender if it is in nobody's?
+fn may_use(actor: &Actor, sheet: &Sheet) -> bool {
+    match &sheet.organisation {
+        Some(organisation) => organisations_that_record(actor).contains(&organisation.id),
+        None => actor.identity == sheet.sender && may_record_anything(actor),
+    }
 }
 
 /// A request about a sheet, whose row is locked.
@@ -240,7 +249,7 @@ impl Asked {
     fn problems(&self, writer: &Writer<'_>, statuses: &[SheetStatus]) -> Vec<SheetProblem> {
         match &self.sheet {
             None => vec![SheetProblem::NotFound],
-            Some(_) if !may_record_anything(writer.actor) => vec![SheetProblem::Forbidden],
+            Some(sheet) if !may_use(writer.actor, sheet) => vec![SheetProblem::Forbidden],
             Some(sheet) if !statuses.contains(&sheet.status) => {
                 let status = sheet.status;
                 vec![SheetProblem::NotWhile { status }]
@@ -326,13 +335,13 @@ fn is_name(name: &str) -> bool {
 /// What the columns of a sheet hold, as it is asked for.
 async fn columns(
     transaction: &Transaction,
-    writer: &Writer<'_>,
     sheet: &Sheet,
     request: &CheckRequest,
 ) -> Result<Result<Columns, SheetProblem>, DbErr> {
     let mut columns = sheet.columns.clone();
     if let Some(name) = &request.saved {
-        let organisations = writer.actor.organisations_with(Permission::FacilityRead);
+        let organisations: Vec<OrganisationId> =
+            sheet.organisation.iter().map(|one| one.id).collect();
         let saved = entity::mappings(transaction, &organisations).await?;
         let Some((_, saved)) = saved.into_iter().find(|(one, _)| one == name.trim()) else {
             return Ok(Err(SheetProblem::NoSuchMapping));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     auth::{Actor, Permission},
-    db::{Database, DbErr, FacilityId},
+    db::{Database, DbErr, FacilityId, OrganisationId},
     facility::{
         InstitutionCode,
         entity::{FoundCode, all_by_references, find_by_codes},
@@ -24,6 +24,7 @@ impl Named {
     pub async fn find<'a>(
         database: &Database,
         actor: &Actor,
+        organisation: Option<OrganisationId>,
         rows: impl Iterator<Item = &'a Asked>,
     ) -> Result<Self, DbErr> {
         let (mut codes, mut references) = (Vec::new(), Vec::new());
@@ -39,7 +40,10 @@ impl Named {
         } else {
             find_by_codes(database, &scope, &codes).await?
         };
-        let organisations = actor.organisations_with(Permission::FacilityRead);
+        // What the organisation calls them in whose name the sheet was sent; what any of the sender's does if it is in
+        // nobody's.
+        let mut organisations = actor.organisations_with(Permission::FacilityRead);
+        organisations.retain(|one| organisation.is_none_or(|theirs| theirs == *one));
         let references = if references.is_empty() || organisations.is_empty() {
             HashMap::new()
         } else {

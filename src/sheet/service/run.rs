@@ -13,6 +13,7 @@ use crate::{
     change::{Source, Writer},
     db::{DbErr, is_transient},
     jobs::Progress,
+    milestone::authority::may_record_anything,
     sheet::{
         SheetProblem, SheetStatus,
         entity::{self, Lease, Sheet},
@@ -21,13 +22,13 @@ use crate::{
 };
 
 /// How long a process that says nothing is believed to be at a sheet. One that takes longer for some rows may lose it to
-/// another, and then writes nothing.
+/// another, and then writes nothing; what can take long says that it is at it ([`Turn::hold`]).
 const LEASE: TimeDelta = TimeDelta::seconds(5);
 
 /// How often the lease is renewed while something takes long.
 const RENEWED_EVERY: Duration = Duration::from_secs(1);
 /// So often something is begun with a sheet without getting on, as when a process dies of it each time.
-const MOST_ATTEMPTS: i32 = 50;
+const MOST_ATTEMPTS: i32 = 10;
 
 /// Why a process stops in the middle.
 #[derive(Debug)]
@@ -74,7 +75,10 @@ impl Turn<'_> {
     pub async fn actor(&self) -> Result<Actor, Halt> {
         let now = self.services.clock.now();
         let found = acting(self.services.database.write(), &self.sheet.runner, now).await?;
-        found.ok_or(Halt::Problem(SheetProblem::RunnerGone))
+        // Without rights it stops, so that somebody else can go on with the rest.
+        found
+            .filter(may_record_anything)
+            .ok_or(Halt::Problem(SheetProblem::RunnerGone))
     }
 
     /// The writer on their behalf.

@@ -50,6 +50,18 @@ async fn a_sheet_is_of_those_in_whose_name_it_was_sent_and_nobody_elses(
             assert_eq!(payload["userErrors"][0]["code"], error, "{name}");
         }
     }
+    // Who may record elsewhere may not here.
+    let elsewhere = Actor {
+        grants: [&viewer, &rival]
+            .iter()
+            .flat_map(|actor| actor.grants.clone())
+            .collect(),
+        ..viewer.clone()
+    };
+    let payload = scene
+        .ask(&elsewhere, "sheetCancel", &sheet, json!({}))
+        .await;
+    assert_eq!(payload["userErrors"][0]["code"], "FORBIDDEN");
     let refused = scene.send(&viewer, "a.csv", b"code,READY\n1,2\n").await;
     assert!(matches!(
         refused,

@@ -349,7 +349,7 @@ async fn undoing_a_sheet_leaves_what_changed_since_and_says_so(
 
 #[rstest]
 #[tokio::test]
-async fn a_reference_that_means_two_facilities_names_neither(
+async fn a_reference_is_that_of_the_organisation_in_whose_name_the_sheet_is_sent(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let scene = Scene::new(backend, 2).await;
@@ -393,13 +393,12 @@ async fn a_reference_that_means_two_facilities_names_neither(
     assert_eq!(
         scene.told(&sheet).await,
         [
-            "2 REFUSED AMBIGUOUS",
-            "3 WILL_CHANGE",
-            // The vendor's colleagues can't see the other's clinic, which is another thing than what its sender may.
-            "4 WILL_CHANGE",
+            "2 WILL_CHANGE",
+            "3 REFUSED DUPLICATE_ROW",
+            // The code says one facility, and the reference another.
+            "4 REFUSED AMBIGUOUS",
             "5 REFUSED AMBIGUOUS"
         ]
-        .map(|told| told.replace("4 WILL_CHANGE", "4 WILL_CHANGE NOT_FOUND"))
     );
 }
 
