@@ -312,7 +312,8 @@ fn unprocessable(problem: &SheetProblem, language: Language) -> HttpResponse {
         SheetProblem::Forbidden => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         SheetProblem::File(file) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(file)),
         SheetProblem::WhoseIsIt => (StatusCode::BAD_REQUEST, "ORGANISATION_NEEDED"),
-        _ => (StatusCode::BAD_REQUEST, "UNKNOWN_ORGANISATION"),
+        SheetProblem::Facility(_) => (StatusCode::BAD_REQUEST, "UNKNOWN_ORGANISATION"),
+        _ => (StatusCode::UNPROCESSABLE_ENTITY, "BAD_FILE"),
     };
     refuse(status, coded(problem.message(language), code))
 }

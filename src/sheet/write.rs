@@ -566,7 +566,6 @@ mod tests {
     use super::*;
     use calamine::{Data, Reader, Xlsx};
     use std::io::{BufReader, Read};
-    use std::time::Instant;
 
     const UTF8: Form = Form::Csv {
         encoding: CsvEncoding::Utf8,
@@ -1047,42 +1046,5 @@ mod tests {
     fn a_panic_of_the_library_is_an_error() {
         let written = with_panics_as_errors(|| panic!("disk full"));
         assert!(matches!(written, Err(WriteError::Io(_))));
-    }
-
-    fn peak_memory_in_kib() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status.split("VmHWM:").nth(1).unwrap();
-        peak.split_whitespace().next().unwrap().parse().unwrap()
-    }
-
-    fn write_many_rows(form: Form, rows: i64) -> u64 {
-        let mut writer = Writer::begin(form, "名簿").unwrap();
-        let headings: Vec<String> = (0..25).map(|column| format!("項目{column}")).collect();
-        writer.headings(&headings).unwrap();
-        for number in 0..rows {
-            let mut row: Vec<Value> = (0..23)
-                .map(|column| text(&format!("氏名{number}の{column}")))
-                .collect();
-            row.push(day(2021, 12, 19));
-            row.push(Value::Whole(number));
-            writer.row(&row).unwrap();
-        }
-        writer.finish().unwrap().1
-    }
-
-    /// Run it alone, with `--ignored --nocapture`, to see what it takes.
-    #[test]
-    #[ignore = "takes long"]
-    fn a_hundred_thousand_rows_take_little_memory() {
-        for form in [UTF8, Form::Xlsx] {
-            write_many_rows(form, 100);
-            let before = peak_memory_in_kib();
-            let started = Instant::now();
-            let bytes = write_many_rows(form, 100_000);
-            let took = started.elapsed();
-            let grown = peak_memory_in_kib() - before;
-            println!("{form:?}: {bytes} bytes in {took:?}, peak {before} KiB + {grown} KiB");
-            assert!(grown < 32 * 1024);
-        }
     }
 }

@@ -55,7 +55,7 @@ pub async fn check(
     id: SheetId,
     request: &CheckRequest,
 ) -> Result<SheetOutcome, WriteError> {
-    let asked = Asked::open(writer, id).await?;
+    let asked = Opened::open(writer, id).await?;
     let statuses = [
         SheetStatus::NeedsColumns,
         SheetStatus::Checked,
@@ -109,7 +109,7 @@ pub async fn apply(
     id: SheetId,
     request: ApplyRequest,
 ) -> Result<SheetOutcome, WriteError> {
-    let asked = Asked::open(writer, id).await?;
+    let asked = Opened::open(writer, id).await?;
     // One that was stopped, or failed, is gone on with, even if what it wrote before was taken back.
     let statuses = [
         SheetStatus::Checked,
@@ -158,7 +158,7 @@ pub async fn apply(
 
 /// Stops what is under way with a sheet, or gives one up that was not applied. Rows that were written stay.
 pub async fn cancel(writer: &Writer<'_>, id: SheetId) -> Result<SheetOutcome, WriteError> {
-    let asked = Asked::open(writer, id).await?;
+    let asked = Opened::open(writer, id).await?;
     let statuses = [
         SheetStatus::NeedsColumns,
         SheetStatus::Checking,
@@ -180,7 +180,7 @@ pub async fn undo(
     id: SheetId,
     gentle: bool,
 ) -> Result<SheetOutcome, WriteError> {
-    let asked = Asked::open(writer, id).await?;
+    let asked = Opened::open(writer, id).await?;
     let statuses = [
         SheetStatus::Applied,
         SheetStatus::Cancelled,
@@ -233,12 +233,12 @@ fn may_use(actor: &Actor, sheet: &Sheet) -> bool {
 }
 
 /// A request about a sheet, whose row is locked.
-struct Asked {
+struct Opened {
     transaction: Transaction,
     sheet: Option<Sheet>,
 }
 
-impl Asked {
+impl Opened {
     async fn open(writer: &Writer<'_>, id: SheetId) -> Result<Self, DbErr> {
         let transaction = writer.database.begin().await?;
         let sheet = entity::find_locked(writer.database, &transaction, writer.actor, id).await?;

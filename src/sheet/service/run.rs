@@ -94,18 +94,7 @@ impl Turn<'_> {
             key: None,
         }
     }
-}
 
-/// A lease that is renewed for as long as this lives, whatever takes its time.
-pub(super) struct Held(JoinHandle<()>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Turn<'_> {
     /// Keeps the lease while something takes long that can't say so.
     pub fn hold(&self) -> Held {
         let (services, sheet) = (self.services.clone(), self.sheet.id);
@@ -119,6 +108,15 @@ impl Turn<'_> {
                 }
             }
         }))
+    }
+}
+
+/// A lease that is renewed for as long as this lives, whatever takes its time.
+pub(super) struct Held(JoinHandle<()>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

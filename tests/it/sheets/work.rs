@@ -114,23 +114,19 @@ async fn a_process_that_dies_anywhere_loses_and_doubles_nothing(
         polls = cut_off_until_done(&scene, polls, &mut cuts).await;
         let counts = scene.counts(&sheet).await;
         let events = "SELECT count(*) FROM facility_event WHERE aspect = 8 AND voids_id IS NULL";
-        assert_eq!(services_number(&scene, events).await, 40);
+        assert_eq!(scene.api.database.number(events).await, 40);
         let voids = "SELECT count(*) FROM facility_event WHERE aspect = 8 AND voids_id IS NOT NULL";
         if day.is_empty() {
             assert_eq!(counts, json!({ "undone": 40 }));
-            assert_eq!(services_number(&scene, voids).await, 40);
+            assert_eq!(scene.api.database.number(voids).await, 40);
         } else {
             assert_eq!(counts, json!({ "changed": 40 }));
-            assert_eq!(services_number(&scene, voids).await, 0);
+            assert_eq!(scene.api.database.number(voids).await, 0);
         }
         scene.verify().await;
     }
     assert!(cuts > 5, "it was cut off {cuts} times");
     assert_eq!(run(services, "last").await.unwrap(), Progress::Idle);
-}
-
-async fn services_number(scene: &Scene, sql: &str) -> i64 {
-    scene.api.database.number(sql).await
 }
 
 async fn latest(scene: &Scene) -> String {
