@@ -52,10 +52,11 @@ export default [
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
             'AccountCode', 'BulkRow', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
-            'FacilityClaimSecret', 'FigureCell', 'FigureDifference', 'FigureIncrease', 'HandoverBulkRow',
+            'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
+            'FigureReporter', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
             'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
-            'RolloutFigures', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
+            'ReportingConfirmation', 'RolloutFigures', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
             'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer',
           ],
         },

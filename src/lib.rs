@@ -12,6 +12,7 @@
 //! - [`installation`]: the work orders by which facilities are set up
 //! - [`handover`]: what vendors propose to support contractors, and what these answer
 //! - [`undo`]: a change that takes back what another did
+//! - [`reporting`]: up to which day vendors and chains have reported
 //! - [`sheet`]: files of facilities that are sent, checked, applied and undone
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
@@ -41,6 +42,7 @@ pub mod installation;
 pub mod jobs;
 pub mod mail;
 pub mod milestone;
+pub mod reporting;
 pub mod sheet;
 pub mod undo;
 pub mod vendor;

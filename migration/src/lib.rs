@@ -11,6 +11,7 @@ mod m20261126_000006_installations;
 mod m20261126_000007_undo;
 mod m20261126_000008_handovers;
 mod m20261126_000009_sheets;
+mod m20261127_000010_reporting;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_undo::Migration),
             Box::new(m20261126_000008_handovers::Migration),
             Box::new(m20261126_000009_sheets::Migration),
+            Box::new(m20261127_000010_reporting::Migration),
         ]
     }
 }

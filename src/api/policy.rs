@@ -68,6 +68,7 @@ root_fields! {
     Changes "changes" Query,
     ChangeHead "changeHead" Query,
     OwnChanges "ownChanges" Query,
+    ReportingConfirmations "reportingConfirmations" Query,
     Sheets "sheets" Query,
     SheetRows "sheetRows" Query,
     SheetMappings "sheetMappings" Query,
@@ -119,6 +120,8 @@ root_fields! {
     HandoverAnswer "handoverAnswer" Mutation,
     HandoverWithdraw "handoverWithdraw" Mutation,
     ChangeUndo "changeUndo" Mutation,
+    ReportingConfirm "reportingConfirm" Mutation,
+    ReportingWithdraw "reportingWithdraw" Mutation,
     SheetCheck "sheetCheck" Mutation,
     SheetApply "sheetApply" Mutation,
     SheetCancel "sheetCancel" Mutation,
@@ -183,7 +186,10 @@ impl RootField {
             | Self::SheetUndo
             | Self::SheetMappingDelete
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
-            Self::RolloutFigures | Self::RolloutSeries => Policy::Needs(Permission::FiguresRead),
+            Self::RolloutFigures | Self::RolloutSeries | Self::ReportingConfirmations => {
+                Policy::Needs(Permission::FiguresRead)
+            }
+            Self::ReportingConfirm | Self::ReportingWithdraw => Policy::Needs(Permission::ReportWrite),
             Self::FacilityRegister
             | Self::FacilitySucceed
             | Self::FacilityClose

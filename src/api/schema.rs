@@ -36,6 +36,7 @@ use crate::{
         installations_by_id,
     },
     milestone::graphql::{BlockerMutation, MilestoneMutation},
+    reporting::graphql::{ReportingConfirmationConnection, ReportingMutation, ReportingQuery},
     sheet::graphql::{
         Sheet, SheetConnection, SheetMutation, SheetQuery, SheetRowConnection, SheetSubscription,
         sheets_by_id,
@@ -213,6 +214,7 @@ pub struct Query(
     UndoQuery,
     HandoverQuery,
     SheetQuery,
+    ReportingQuery,
 );
 
 /// All mutations.
@@ -227,6 +229,7 @@ pub struct Mutation(
     UndoMutation,
     HandoverMutation,
     SheetMutation,
+    ReportingMutation,
 );
 
 /// All subscriptions.
@@ -249,6 +252,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<SheetConnection>("A page of sheets.")
     .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
+    .override_output_type_description::<ReportingConfirmationConnection>("A page of confirmations.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")
     .override_output_type_description::<Connection<String, Membership>>("A page of memberships.")
     .override_output_type_description::<Connection<String, Invitation>>("A page of invitations.")

@@ -137,11 +137,13 @@ pub enum Permission {
     DirectoryRead,
     /// Keep what one's own organisation tells in the directory of vendors; staff keep everyone's.
     VendorWrite,
+    /// Confirm in the name of one's own vendor or chain how far its records are complete.
+    ReportWrite,
 }
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
@@ -156,6 +158,7 @@ impl Permission {
         Self::OrganisationWrite,
         Self::DirectoryRead,
         Self::VendorWrite,
+        Self::ReportWrite,
     ];
 
     /// The name kept in the database and shown by the API.
@@ -175,6 +178,7 @@ impl Permission {
             Self::OrganisationWrite => "ORGANISATION_WRITE",
             Self::DirectoryRead => "DIRECTORY_READ",
             Self::VendorWrite => "VENDOR_WRITE",
+            Self::ReportWrite => "REPORT_WRITE",
         }
     }
 
@@ -193,7 +197,8 @@ impl Permission {
             | Self::InstallationWrite
             | Self::FiguresRead
             | Self::DirectoryRead
-            | Self::VendorWrite => false,
+            | Self::VendorWrite
+            | Self::ReportWrite => false,
         }
     }
 
@@ -440,6 +445,8 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::AccountsHelp
             | May::VendorWrite => Some(Role::Editor),
             May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
+            // Only those who report know whether they have.
+            May::ReportWrite => None,
         },
         Kind::Vendor | Kind::SupportContractor => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
@@ -449,7 +456,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::InstallationWrite
             | May::VendorWrite => Some(Role::Editor),
             // The work is the vendor's: whom it was handed on to hands it on to nobody.
-            May::HandOn if kind == Kind::Vendor => Some(Role::Editor),
+            May::HandOn | May::ReportWrite if kind == Kind::Vendor => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },
@@ -461,6 +468,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::MilestoneWrite
             | May::BlockerWrite
             | May::InstallationWrite => Some(Role::Editor),
+            May::ReportWrite if kind == Kind::Chain => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

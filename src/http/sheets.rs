@@ -263,6 +263,13 @@ async fn receive<G: ActorGate>(
         // An id of another type names nobody.
         OrganisationId(NodeId::row_of(&ID(id.clone()), NodeKind::Organisation).unwrap_or(0))
     });
+    let complete_to = match query.get("completeTo").map(|day| day.parse()).transpose() {
+        Ok(day) => day,
+        Err(_) => {
+            let bad = coded("`completeTo` is a day, as 2021-12-19", "BAD_REQUEST");
+            return refuse(StatusCode::BAD_REQUEST, bad);
+        }
+    };
     let settings = &door.settings;
     let announced = request
         .headers()
@@ -277,7 +284,10 @@ async fn receive<G: ActorGate>(
         arrive(payload, name, settings.most_bytes),
     );
     let received = match arrived.await.unwrap_or(Err(Interrupted::TooSlow)) {
-        Ok(received) => received,
+        Ok(received) => Received {
+            complete_to,
+            ..received
+        },
         Err(Interrupted::Disk(error)) => {
             return closing(broken(
                 &DbErr::Custom(error.to_string()),
@@ -411,6 +421,7 @@ async fn arrive(
         name,
         digest: digest.finalize().to_vec(),
         bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        complete_to: None,
     })
 }
 

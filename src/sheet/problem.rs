@@ -6,6 +6,7 @@ use super::{SheetStatus, read::FileProblem};
 use crate::{
     auth::Language,
     milestone::{self, Problem},
+    reporting::ReportingProblem,
 };
 
 /// Why a sheet or a row of one is refused. Stored with it, so variants are only ever added.
@@ -15,6 +16,8 @@ pub enum SheetProblem {
     Facility(Problem),
     /// Of the file.
     File(FileProblem),
+    /// Of what it would confirm.
+    Reporting(ReportingProblem),
     /// No such sheet, or none that the caller can see.
     NotFound,
     /// The caller may record nothing.
@@ -97,6 +100,12 @@ impl From<Problem> for SheetProblem {
     }
 }
 
+impl From<ReportingProblem> for SheetProblem {
+    fn from(problem: ReportingProblem) -> Self {
+        Self::Reporting(problem)
+    }
+}
+
 impl From<FileProblem> for SheetProblem {
     fn from(problem: FileProblem) -> Self {
         Self::File(problem)
@@ -108,6 +117,7 @@ impl SheetProblem {
     pub fn message(&self, language: Language) -> String {
         match (self, language) {
             (Self::Facility(problem), language) => problem.message(language),
+            (Self::Reporting(problem), language) => problem.message(language),
             (_, Language::Ja) => self.message_ja(),
             (_, Language::En) => self.message_en(),
         }
@@ -116,6 +126,7 @@ impl SheetProblem {
     fn message_ja(&self) -> String {
         match self {
             Self::Facility(problem) => problem.message(Language::Ja),
+            Self::Reporting(problem) => problem.message(Language::Ja),
             Self::File(problem) => file_ja(problem),
             Self::NotFound => "ファイルが見つかりません。".to_owned(),
             Self::Forbidden => "ファイルの取込みは許可されていません。".to_owned(),
@@ -178,6 +189,7 @@ impl SheetProblem {
     fn message_en(&self) -> String {
         match self {
             Self::Facility(problem) => problem.message(Language::En),
+            Self::Reporting(problem) => problem.message(Language::En),
             Self::File(problem) => file_en(problem),
             Self::NotFound => "There is no such sheet.".to_owned(),
             Self::Forbidden => "You may not send sheets.".to_owned(),

@@ -36,6 +36,7 @@ mod pipeline;
 mod plain;
 mod reference;
 mod registry;
+mod reporting;
 mod seed;
 mod server;
 mod sheets;

@@ -352,7 +352,7 @@ fn read_cursor(parts: &[String]) -> ApiResult<FacilityId> {
     .ok_or_else(|| ApiError::bad_input("BAD_CURSOR", "this cursor is not from this list"))
 }
 
-async fn name(
+pub(super) async fn name(
     context: &Context<'_>,
     organisation: Option<OrganisationId>,
 ) -> ApiResult<Option<OrganisationSummary>> {
@@ -370,7 +370,7 @@ async fn name(
 }
 
 /// Per cent to one decimal, rounded half up, without the error of a binary fraction before the rounding.
-fn percent(part: i64, whole: i64) -> Option<f64> {
+pub(super) fn percent(part: i64, whole: i64) -> Option<f64> {
     if whole <= 0 {
         return None;
     }

@@ -3,6 +3,7 @@
 //! every count.
 
 mod cells;
+mod coverage;
 mod query;
 
 pub use query::FiguresQuery;

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use async_graphql::{Context, ID, InputObject, Lookahead, Object, SimpleObject};
 use chrono::{DateTime, Months, NaiveDate, Utc};
 
-use super::cells::{FigureCell, FigureLevel, OpenedPage, Opening};
+use super::{
+    cells::{FigureCell, FigureLevel, OpenedPage, Opening},
+    coverage::FigureCoverage,
+};
 use crate::{
     api::{
         ApiError, ApiResult, Date,
@@ -22,7 +25,9 @@ use crate::{
     figures::{
         Counts,
         entity::rows::Filter,
-        service::{Answer, Dimension, Group, Movements, Question, Reading, ask_on_days, bands},
+        service::{
+            Answer, Coverage, Dimension, Group, Movements, Question, Reading, ask_on_days, bands,
+        },
     },
 };
 
@@ -118,6 +123,8 @@ pub struct RolloutFigures {
     pub movements: Option<Movements>,
     /// By kind and prefecture, if the bands are selected.
     by_prefecture: Option<Answer>,
+    /// Who has reported, if it is selected.
+    coverage: Option<Coverage>,
     /// The pages behind the counts that are selected.
     pub opened: HashMap<(Group, Opening), Vec<FacilityId>>,
 }
@@ -130,6 +137,7 @@ struct Wanted {
     /// The day, if it is named.
     day: Option<NaiveDate>,
     bands: bool,
+    coverage: bool,
     difference: bool,
     behind_total: Vec<Opening>,
     behind_cells: Vec<Opening>,
@@ -174,6 +182,14 @@ impl RolloutFigures {
         })
     }
 
+    /// Who has reported by the day, and how many of the facilities are covered by that: what the counts are worth.
+    async fn coverage(&self) -> FigureCoverage {
+        FigureCoverage {
+            coverage: self.coverage.clone().unwrap_or_default(),
+            as_of: self.question.as_of,
+        }
+    }
+
     /// How many prefectures reach each ten per cent of a count, by kind of facility.
     async fn prefecture_bands(
         &self,
@@ -208,6 +224,7 @@ impl Wanted {
         Self {
             day,
             bands: figures.field("prefectureBands").exists(),
+            coverage: figures.field("coverage").exists(),
             difference: [&total, &cells]
                 .iter()
                 .any(|cell| cell.field("difference").exists()),
@@ -217,7 +234,10 @@ impl Wanted {
     }
 
     fn is_nothing(&self) -> bool {
-        !self.bands && self.behind_total.is_empty() && self.behind_cells.is_empty()
+        !self.bands
+            && !self.coverage
+            && self.behind_total.is_empty()
+            && self.behind_cells.is_empty()
     }
 }
 
@@ -259,6 +279,7 @@ impl RolloutFigures {
             earlier: None,
             movements: None,
             by_prefecture: None,
+            coverage: None,
             opened: HashMap::new(),
         };
         let question = &figures.question;
@@ -279,6 +300,9 @@ impl RolloutFigures {
                 ..question.clone()
             };
             figures.by_prefecture = Some(reading.ask(actor, &question).await?);
+        }
+        if wanted.coverage {
+            figures.coverage = Some(reading.coverage(actor, &figures.question).await?);
         }
         figures.open(reading, actor, wanted).await?;
         Ok(figures)

@@ -2,6 +2,7 @@
 
 mod ask;
 mod bands;
+mod coverage;
 mod differences;
 mod reading;
 
@@ -9,6 +10,7 @@ use chrono::NaiveDate;
 
 pub use ask::{Answer, Dimension, Group, Question};
 pub use bands::{Bands, Threshold, bands};
+pub use coverage::{Coverage, Reporter};
 pub use differences::{Difference, Movements};
 pub use reading::{Reading, ask, ask_on_days};
 

@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 
 use super::{
-    Movements,
+    Coverage, Movements,
     ask::{self, Answer, Question},
 };
 use crate::{
@@ -58,6 +58,17 @@ impl<'a> Reading<'a> {
                 Movements::read(connection, actor, earlier, question).await
             }
             Self::Together(snapshot) => Movements::read(snapshot, actor, earlier, question).await,
+        }
+    }
+
+    /// Who has reported by the day of a question, and what that covers of it.
+    pub async fn coverage(&self, actor: &Actor, question: &Question) -> Result<Coverage, DbErr> {
+        match self {
+            Self::Apart(database) => {
+                let connection = connection(database, actor, &[question.known]).await?;
+                Coverage::read(connection, actor, question).await
+            }
+            Self::Together(snapshot) => Coverage::read(snapshot, actor, question).await,
         }
     }
 

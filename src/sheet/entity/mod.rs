@@ -10,7 +10,7 @@ pub use rows::{
     store_outcomes, written_last,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{SheetId, SheetProblem, SheetStatus, column::Columns, read::Layout};
@@ -18,7 +18,7 @@ use crate::{
     auth::{Actor, Identity, OrganisationName, Permission, read_name},
     change::{identity_columns, identity_of},
     db::{
-        ConnectionTrait, Database, DbErr, OrganisationId, Query, Row, Transaction,
+        ChangeId, ConnectionTrait, Database, DbErr, OrganisationId, Query, Row, Transaction,
         delete_in_batches,
     },
 };
@@ -66,11 +66,15 @@ pub struct Sheet {
     pub todo_count: i32,
     /// How often a process has taken it since it last got on.
     pub attempts: i32,
+    /// Up to which day everything is recorded once it is applied, as its sender says.
+    pub complete_to: Option<NaiveDate>,
+    /// The change that confirmed it.
+    pub confirmed_by: Option<ChangeId>,
 }
 
 const COLUMNS: &str = "s.id, o.id, o.name, s.identity_kind, s.identity_id, s.name, s.digest, s.byte_count, s.layout, \
      s.columns, s.row_count, s.is_checked, s.status, s.problem, s.uploaded_at, s.changed_at, s.runner_kind, s.runner_id, s.reason, \
-     s.gentle, s.done_count, s.todo_count, s.attempts";
+     s.gentle, s.done_count, s.todo_count, s.attempts, s.complete_to, s.confirmed_by";
 
 fn select() -> Query {
     Query::new(format!(
@@ -103,6 +107,8 @@ fn read(row: &mut Row<'_>) -> Result<Sheet, DbErr> {
         done_count: row.take()?,
         todo_count: row.take()?,
         attempts: row.take()?,
+        complete_to: row.take()?,
+        confirmed_by: row.take()?,
     })
 }
 
@@ -205,6 +211,8 @@ pub struct NewSheet {
     pub row_count: i32,
     /// Where it begins.
     pub status: SheetStatus,
+    /// Up to which day everything is recorded once it is applied.
+    pub complete_to: Option<NaiveDate>,
 }
 
 /// Adds a sheet and answers its id.
@@ -216,8 +224,8 @@ pub async fn insert(
     let (kind, id) = identity_columns(&sheet.sender);
     let query = Query::with(
         "INSERT INTO sheet (organisation_id, identity_kind, identity_id, name, digest, byte_count, layout, columns, \
-         row_count, is_checked, status, uploaded_at, changed_at, runner_kind, runner_id, gentle, done_count, todo_count, attempts, leased_until) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $10, $11, $11, $2, $3, $12, 0, $9, 0, $11) RETURNING id",
+         row_count, is_checked, status, uploaded_at, changed_at, runner_kind, runner_id, gentle, done_count, todo_count, attempts, leased_until, complete_to) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $10, $11, $11, $2, $3, $12, 0, $9, 0, $11, $13) RETURNING id",
         [
             sheet.organisation.map(|id| id.0).into(),
             kind.into(),
@@ -231,6 +239,7 @@ pub async fn insert(
             sheet.status.code().into(),
             now.into(),
             false.into(),
+            sheet.complete_to.into(),
         ],
     );
     Ok(SheetId(query.scalar(transaction).await?))
@@ -249,6 +258,8 @@ pub struct Beginning {
     pub gentle: bool,
     /// How much there is to do.
     pub todo_count: i32,
+    /// Up to which day everything is recorded once it is applied.
+    pub complete_to: Option<NaiveDate>,
 }
 
 /// Begins something with a sheet.
@@ -262,7 +273,7 @@ pub async fn begin(
     Query::with(
         "UPDATE sheet SET status = $2, runner_kind = $3, runner_id = $4, reason = $5, gentle = $6, todo_count = $7, \
          done_count = 0, problem = NULL, holder = NULL, leased_until = $8, attempts = 0, changed_at = $8, \
-         is_checked = (is_checked AND $2 <> 0) WHERE id = $1",
+         is_checked = (is_checked AND $2 <> 0), complete_to = $9 WHERE id = $1",
         [
             id.0.into(),
             beginning.status.code().into(),
@@ -272,6 +283,7 @@ pub async fn begin(
             beginning.gentle.into(),
             beginning.todo_count.into(),
             now.into(),
+            beginning.complete_to.into(),
         ],
     )
     .execute(transaction)
@@ -290,6 +302,21 @@ pub async fn end(
         "UPDATE sheet SET status = $2, holder = NULL, changed_at = $3, \
          is_checked = (is_checked OR $2 = 4) WHERE id = $1",
         [id.0.into(), status.code().into(), now.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Says which change confirmed what a sheet was sent to confirm; none if it was taken back.
+pub async fn set_confirmed(
+    transaction: &Transaction,
+    id: SheetId,
+    change: Option<ChangeId>,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE sheet SET confirmed_by = $2 WHERE id = $1",
+        [id.0.into(), change.map(|change| change.0).into()],
     )
     .execute(transaction)
     .await?;

@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, NodeId, UserError, UserErrorCode, WriteOptions,
+        ApiError, ApiResult, Date, NodeId, UserError, UserErrorCode, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
     },
     facility::graphql::user_errors,
     milestone::{Milestone, service::ErrorPolicy},
     sheet::{
-        SheetId,
+        SheetId, SheetProblem,
         column::Field,
         service::{self, ApplyRequest, CheckRequest, SheetOutcome},
     },
@@ -64,6 +64,9 @@ pub struct SheetApplyInput {
     /// Leave others room: it takes about twice as long.
     #[graphql(default = true)]
     gentle: bool,
+    /// Confirm that everything that happened up to this day, included, is recorded once it is applied, as
+    /// `reportingConfirm` does; even if none of its rows would change anything. No row may be refused then.
+    complete_to: Option<Date>,
     #[graphql(flatten)]
     options: WriteOptions,
 }
@@ -156,6 +159,7 @@ impl SheetMutation {
             without_refused: input.error_policy == ErrorPolicy::RejectFailedRows,
             again: input.again,
             gentle: input.gentle,
+            complete_to: input.complete_to.map(|day| day.0),
         };
         let written = async {
             let writer = writer(context, "sheetApply", &input.options, &(id, &request))?;
@@ -246,6 +250,13 @@ impl From<UserError> for SheetPayload {
     }
 }
 
+/// Where in the input a problem lies.
+fn path_of(problem: &SheetProblem) -> Vec<String> {
+    let field = matches!(problem, SheetProblem::Reporting(_)).then_some("completeTo");
+    let path = ["input"].into_iter().chain(field);
+    path.map(str::to_owned).collect()
+}
+
 async fn payload(
     context: &Context<'_>,
     written: ApiResult<SheetOutcome>,
@@ -266,7 +277,7 @@ async fn payload(
     let user_errors = outcome
         .problems
         .iter()
-        .map(|problem| user_error(problem, vec!["input".to_owned()], actor.language))
+        .map(|problem| user_error(problem, path_of(problem), actor.language))
         .collect();
     Ok(SheetPayload { sheet, user_errors })
 }

@@ -4,10 +4,11 @@ use async_graphql::{ComplexObject, Enum, ID, SimpleObject, connection::Connectio
 use chrono::{DateTime, Utc};
 
 use crate::{
-    api::{NodeId, UserError, UserErrorCode, node_id::NodeKind},
+    api::{Date, NodeId, UserError, UserErrorCode, node_id::NodeKind},
     auth::Language,
-    facility::graphql::{Facility, OrganisationSummary, summary},
+    facility::graphql::{Facility, OrganisationSummary, change_id, summary},
     milestone::Milestone,
+    reporting,
     sheet::{
         IdentifiedBy, RowProblem, SheetProblem, SheetRowOutcome, SheetStatus,
         column::{Columns, Field},
@@ -199,6 +200,11 @@ pub struct Sheet {
     todo_count: i32,
     /// Why, in the words of whoever began what is under way.
     reason: Option<String>,
+    /// Up to which day everything is recorded once it is applied, as whoever sent or applied it says.
+    complete_to: Option<Date>,
+    /// Global id of the change that confirmed it; null if nothing did: it was not asked for, the sheet is not applied
+    /// or was undone, some of its rows could not be written, or a later day is confirmed.
+    confirmation_change_id: Option<ID>,
     /// Where to get it with the result of each row in added columns (GET).
     result_path: String,
     /// What is wrong with it as a whole: which columns are missing, or why it could not be gone on with.
@@ -254,6 +260,8 @@ impl Sheet {
             done_count: sheet.done_count,
             todo_count: sheet.todo_count,
             reason: sheet.reason,
+            complete_to: sheet.complete_to.map(Date),
+            confirmation_change_id: change_id(sheet.confirmed_by),
             user_errors,
         }
     }
@@ -347,7 +355,7 @@ impl SheetRow {
             facility,
             changes,
             note: detail.note,
-            change_id: crate::facility::graphql::change_id(row.change),
+            change_id: change_id(row.change),
             user_errors: detail
                 .problems
                 .iter()
@@ -370,6 +378,9 @@ pub fn user_error(problem: &SheetProblem, path: Vec<String>, language: Language)
     use UserErrorCode as Code;
     let code = match problem {
         SheetProblem::Facility(problem) => return UserError::of(problem, path, language),
+        SheetProblem::Reporting(problem) => {
+            return reporting::graphql::user_error(problem, path, language);
+        }
         SheetProblem::File(FileProblem::Empty) => Code::Missing,
         SheetProblem::File(_) => Code::UnreadableFile,
         SheetProblem::NotFound

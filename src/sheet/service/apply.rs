@@ -8,12 +8,13 @@ use super::{
     spool::ROWS_AT_ONCE,
 };
 use crate::{
-    change,
-    db::{ChangeId, FacilityId},
+    change::{self, Writer},
+    db::{ChangeId, DbErr, FacilityId, Transaction},
     milestone::{
         Problem,
         service::{Draft, commit},
     },
+    reporting::service::{check_reporter, confirm_within},
     sheet::{
         RowProblem, SheetRowOutcome, SheetStatus,
         entity::{self, SheetRow},
@@ -31,9 +32,11 @@ pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
     }
     let mut rows = entity::pending(&transaction, turn.sheet.id, ROWS_AT_ONCE).await?;
     if rows.is_empty() {
+        confirm(turn, &writer, &transaction).await?;
         let now = turn.services.clock.now();
         entity::end(&transaction, turn.sheet.id, SheetStatus::Applied, now).await?;
         transaction.commit().await?;
+        turn.services.written.notify_one();
         return Ok(());
     }
     let ids: Vec<FacilityId> = rows.iter().filter_map(|row| row.facility).collect();
@@ -54,6 +57,32 @@ pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
     transaction.commit().await?;
     turn.services.written.notify_one();
     Ok(())
+}
+
+/// Confirms what the sheet was sent to confirm, unless a row that was to be written could not be: then not everything is
+/// recorded.
+async fn confirm(
+    turn: &Turn<'_>,
+    writer: &Writer<'_>,
+    transaction: &Transaction,
+) -> Result<(), DbErr> {
+    let sheet = turn.sheet;
+    let Some((organisation, complete_to)) = sheet.organisation.as_ref().zip(sheet.complete_to)
+    else {
+        return Ok(());
+    };
+    let counts = entity::counts(writer.database, transaction, &[sheet.id.0]).await?;
+    let is_left = counts.get(&sheet.id.0).is_some_and(|counts| {
+        counts.contains_key(&SheetRowOutcome::Refused)
+            || counts.contains_key(&SheetRowOutcome::Conflict)
+    });
+    if is_left || check_reporter(writer.actor, organisation.id).is_err() {
+        return Ok(());
+    }
+    let operation = "sheetApply";
+    let change =
+        confirm_within(writer, transaction, operation, organisation.id, complete_to).await?;
+    entity::set_confirmed(transaction, sheet.id, change).await
 }
 
 /// Takes a row as it was shown, or finds out why it can't be any more.

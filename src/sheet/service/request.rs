@@ -1,13 +1,18 @@
 //! What people say of a sheet: which column is which, that it be written, stopped or taken back. Each is one transaction
 //! that changes the sheet's status; a process does the rest.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Actor,
-    change::{WriteError, Writer},
+    change::{Known, WriteError, Writer},
     db::{DbErr, OrganisationId, Transaction},
     milestone::authority::{may_record_anything, organisations_that_record},
+    reporting::{
+        self, ReportingProblem,
+        service::{check_day, check_reporter},
+    },
     sheet::{
         SheetId, SheetProblem, SheetRowOutcome, SheetStatus,
         column::{Columns, Field},
@@ -47,6 +52,8 @@ pub struct ApplyRequest {
     pub again: bool,
     /// Leaving room for others.
     pub gentle: bool,
+    /// Confirming that everything up to this day is recorded then; what was said when it was sent if not given.
+    pub complete_to: Option<NaiveDate>,
 }
 
 /// Checks a sheet anew, by other columns perhaps.
@@ -137,13 +144,19 @@ pub async fn apply(
     };
     let will_change = count(SheetRowOutcome::WillChange);
     let refused = count(SheetRowOutcome::Refused) + count(SheetRowOutcome::Conflict);
-    if refused > 0 && !request.without_refused {
+    let complete_to = request.complete_to.or(sheet.complete_to);
+    if let Some(day) = complete_to {
+        problems.extend(check_confirmation(writer, &asked.transaction, sheet, day).await?);
+    }
+    // With rows that are refused not everything is recorded.
+    if refused > 0 && (!request.without_refused || complete_to.is_some()) {
         problems.push(SheetProblem::HasRefusedRows { count: refused });
     }
-    if will_change == 0 {
+    if will_change == 0 && complete_to.is_none() {
         problems.push(SheetProblem::NothingToApply);
     }
     if !request.again
+        && will_change > 0
         && let Some(earlier) = entity::applied_before(&asked.transaction, sheet).await?
     {
         problems.push(SheetProblem::AppliedBefore { sheet: earlier.0 });
@@ -152,8 +165,41 @@ pub async fn apply(
         return asked.refuse(writer, problems).await;
     }
     let todo_count = i32::try_from(will_change).unwrap_or(i32::MAX);
-    let beginning = asked.beginning(writer, SheetStatus::Applying, request.gentle, todo_count);
+    let beginning = Beginning {
+        complete_to,
+        ..asked.beginning(writer, SheetStatus::Applying, request.gentle, todo_count)
+    };
     asked.begin(writer, &beginning).await
+}
+
+/// What is wrong with confirming that everything up to a day is recorded once a sheet is applied.
+async fn check_confirmation(
+    writer: &Writer<'_>,
+    transaction: &Transaction,
+    sheet: &Sheet,
+    day: NaiveDate,
+) -> Result<Option<SheetProblem>, DbErr> {
+    let organisation = sheet.organisation.as_ref().map(|one| one.id);
+    let today = writer.clock.today();
+    if let Err(wrong) = can_confirm(writer.actor, organisation, day, today) {
+        return Ok(Some(wrong.into()));
+    }
+    let organisations: Vec<OrganisationId> = organisation.into_iter().collect();
+    let confirmed = reporting::entity::in_force(transaction, &organisations, Known::Now).await?;
+    let later = confirmed.into_values().find(|before| *before >= day);
+    Ok(later.map(|complete_to| ReportingProblem::AlreadyConfirmed { complete_to }.into()))
+}
+
+/// May an actor confirm in the name of an organisation that everything up to a day is recorded?
+pub(super) fn can_confirm(
+    actor: &Actor,
+    organisation: Option<OrganisationId>,
+    day: NaiveDate,
+    today: NaiveDate,
+) -> Result<(), ReportingProblem> {
+    let organisation = organisation.ok_or(ReportingProblem::NotFound)?;
+    check_reporter(actor, organisation)?;
+    check_day(day, today)
 }
 
 /// Stops what is under way with a sheet, or gives one up that was not applied. Rows that were written stay.
@@ -191,7 +237,11 @@ pub async fn undo(
     let changed = counts
         .get(&id.0)
         .and_then(|one| one.get(&SheetRowOutcome::Changed));
-    if problems.is_empty() && changed.is_none() {
+    let confirmed = asked
+        .sheet
+        .as_ref()
+        .is_some_and(|sheet| sheet.confirmed_by.is_some());
+    if problems.is_empty() && changed.is_none() && !confirmed {
         problems.push(SheetProblem::NothingToApply);
     }
     if !problems.is_empty() {
@@ -288,6 +338,7 @@ impl Opened {
             reason: writer.reason.clone(),
             gentle,
             todo_count,
+            complete_to: self.sheet.as_ref().and_then(|sheet| sheet.complete_to),
         }
     }
 

@@ -6,7 +6,9 @@ use std::{
     ops::ControlFlow,
 };
 
-use super::{on_disk, spool::columns_of};
+use chrono::NaiveDate;
+
+use super::{on_disk, request::can_confirm, spool::columns_of};
 use crate::{
     app::Services,
     auth::Actor,
@@ -37,6 +39,8 @@ pub struct Received {
     pub digest: Vec<u8>,
     /// How many there are.
     pub bytes: u64,
+    /// Up to which day everything is recorded once it is applied, as its sender says.
+    pub complete_to: Option<NaiveDate>,
 }
 
 /// Why a file was not kept.
@@ -78,7 +82,13 @@ pub async fn upload(
         name,
         digest,
         bytes,
+        complete_to,
     } = received;
+    if let Some(day) = complete_to {
+        let today = services.clock.today();
+        can_confirm(actor, organisation, day, today)
+            .map_err(|wrong| UploadError::Refused(wrong.into()))?;
+    }
     let called = name.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let found = look(&file, &called)?;
@@ -100,6 +110,7 @@ pub async fn upload(
         columns,
         row_count,
         status,
+        complete_to,
     };
     let transaction = services.database.begin().await?;
     let id = entity::insert(&transaction, &sheet, services.clock.now()).await?;

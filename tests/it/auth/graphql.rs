@@ -95,7 +95,8 @@ async fn a_login_shows_the_viewer_and_ends(
             "BLOCKER_WRITE",
             "INSTALLATION_WRITE",
             "FIGURES_READ",
-            "VENDOR_WRITE"
+            "VENDOR_WRITE",
+            "REPORT_WRITE"
         ])
     );
 

@@ -353,6 +353,22 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             mutation(Aim::Facility, json!({ "sheetId": target.sheet }))
         }
         F::SheetMappingDelete => mutation(Aim::Nothing, json!({ "name": "weekly" })),
+        F::ReportingConfirmations => query(
+            Aim::Nothing,
+            "(first: 10)".to_owned(),
+            "{ nodes { completeTo } }",
+        ),
+        F::ReportingConfirm | F::ReportingWithdraw => {
+            let reporter = match kind {
+                Kind::Chain => Kind::Chain,
+                _ => Kind::Vendor,
+            };
+            let organisation = target.organisation(reporter);
+            mutation(
+                Aim::Organisation,
+                json!({ "organisationId": organisation, "completeTo": "2021-12-01" }),
+            )
+        }
         F::OwnChanges => query(
             Aim::Nothing,
             "(first: 10)".to_owned(),

@@ -1,5 +1,6 @@
 //! Sheets: files that are sent, checked, applied, stopped and undone.
 
+mod confirmation;
 mod files;
 mod rights;
 mod rows;
@@ -103,15 +104,7 @@ impl Scene {
         name: &str,
         bytes: &[u8],
     ) -> Result<String, UploadError> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        let received = Received {
-            file,
-            name: name.to_owned(),
-            digest: Sha256::digest(bytes).to_vec(),
-            bytes: bytes.len().try_into().unwrap(),
-        };
+        let received = received(name, bytes);
         let SheetId(row) = upload(&self.api.services, actor, organisation, received).await?;
         Ok(NodeId::new(NodeKind::Sheet, row).encode().0)
     }
@@ -238,6 +231,20 @@ impl Scene {
             .await
             .unwrap();
         assert_eq!(report.differences, Vec::new());
+    }
+}
+
+/// A file that has arrived.
+pub fn received(name: &str, bytes: &[u8]) -> Received {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    Received {
+        file,
+        name: name.to_owned(),
+        digest: Sha256::digest(bytes).to_vec(),
+        bytes: bytes.len().try_into().unwrap(),
+        complete_to: None,
     }
 }
 

@@ -156,6 +156,19 @@ pub(super) const TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "reporting_confirmation",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("complete_to", Column::Date),
+                ("change_id", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "user_account",
             columns: &[
                 ("id", Column::Big),

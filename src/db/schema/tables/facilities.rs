@@ -297,6 +297,8 @@ pub(super) const TABLES: &[Definition] = &[
                 ("attempts", Column::Int),
                 ("holder", Column::Text),
                 ("leased_until", Column::Instant),
+                ("complete_to", Column::Date),
+                ("confirmed_by", Column::Big),
             ],
         },
         key: &["id"],

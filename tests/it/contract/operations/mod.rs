@@ -1,6 +1,7 @@
 //! Every operation document runs here as its users run it: over HTTP, with their rights, inside the limits, on both
 //! databases, and its answer is compared with the committed one.
 
+mod reporting;
 mod sheets;
 
 use std::{
@@ -400,6 +401,7 @@ async fn installations(story: &mut Story) {
     story.tell(Some("vendor"), "OwnChanges", latest).await;
     handovers(story).await;
     sheets::friday(story).await;
+    reporting::friday(story).await;
 }
 
 /// A vendor that is full asks a support contractor.
@@ -571,6 +573,8 @@ fn measured(
         ("WhoWaits", json!({ "blocked": {}, "first": rows })),
         ("Installations", json!({ "first": rows })),
         ("OwnChanges", json!({ "first": rows })),
+        ("ReportingConfirmations", json!({ "first": rows })),
+        ("ReportingCoverage", json!({})),
         ("Handovers", json!({ "first": rows })),
         ("Sheets", json!({ "first": rows })),
         ("SheetRows", json!({ "sheetId": sheet, "first": rows })),

@@ -22,6 +22,7 @@ pub async fn send(served: &Served, user: &str, name: &str, text: &str) -> String
         name: name.to_owned(),
         digest: Sha256::digest(text).to_vec(),
         bytes: text.len().try_into().unwrap(),
+        complete_to: None,
     };
     let actor = served.actor(user).await;
     let sheet = upload(&served.services, &actor, None, received)

@@ -1,0 +1,184 @@
+//! Sheets that confirm that everything up to a day is recorded.
+
+use kaitsu::{
+    auth::{OrganisationKind as Kind, Role},
+    db::Backend,
+    reporting::ReportingProblem,
+    sheet::{
+        SheetProblem,
+        service::{UploadError, upload},
+    },
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{Scene, code, person, received};
+use crate::support::api::errors;
+
+/// Up to which day the vendor has reported.
+async fn reported(scene: &Scene) -> Value {
+    let document = "{ reportingConfirmations(first: 1) { nodes { completeTo } } }";
+    let data = scene.api.data(&scene.editor, document, json!({})).await;
+    data["reportingConfirmations"]["nodes"][0]["completeTo"].clone()
+}
+
+/// What a sheet would confirm, and whether it has.
+async fn confirmation(scene: &Scene, sheet: &str) -> (String, Value, bool) {
+    let document = "query ($id: ID!) { node(id: $id) { ... on Sheet { status completeTo confirmationChangeId } } }";
+    let data = scene
+        .api
+        .data(&scene.editor, document, json!({ "id": sheet }))
+        .await;
+    let node = &data["node"];
+    let status = node["status"].as_str().unwrap().to_owned();
+    (
+        status,
+        node["completeTo"].clone(),
+        node["confirmationChangeId"].is_string(),
+    )
+}
+
+async fn apply(scene: &Scene, sheet: &str, more: Value) -> Vec<String> {
+    let mut input = more;
+    input["gentle"] = json!(false);
+    let payload = scene.ask(&scene.editor, "sheetApply", sheet, input).await;
+    scene.work().await;
+    errors(&payload)
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sheet_confirms_with_its_last_row_and_its_undoing_takes_that_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 3).await;
+    let text = format!("code,READY\n{},2021-12-01\n{},\n", code(0), code(1));
+    let sheet = scene.checked(&text).await;
+    let friday = json!({ "completeTo": "2021-12-17" });
+    assert_eq!(apply(&scene, &sheet, friday).await, Vec::<String>::new());
+    assert_eq!(
+        confirmation(&scene, &sheet).await,
+        ("APPLIED".to_owned(), json!("2021-12-17"), true)
+    );
+    assert_eq!(reported(&scene).await, "2021-12-17");
+    // The next week nothing has changed: the same file says so, and is no doubled one.
+    let again = scene.checked(&text).await;
+    assert_eq!(
+        apply(&scene, &again, json!({})).await,
+        ["NOTHING_TO_DO input"]
+    );
+    assert_eq!(
+        apply(&scene, &again, json!({ "completeTo": "2021-12-17" })).await,
+        ["NOTHING_TO_DO input.completeTo"]
+    );
+    assert_eq!(
+        apply(&scene, &again, json!({ "completeTo": "2021-12-19" })).await,
+        Vec::<String>::new()
+    );
+    assert_eq!(reported(&scene).await, "2021-12-19");
+    // Taking the first back does not take back what was said since; taking the second back does.
+    scene.undo(&sheet).await;
+    assert_eq!(reported(&scene).await, "2021-12-19");
+    scene.undo(&again).await;
+    assert_eq!(reported(&scene).await, "2021-12-17");
+    assert!(!confirmation(&scene, &again).await.2);
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn with_rows_that_are_not_written_nothing_is_confirmed(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 2).await;
+    let text = format!(
+        "code,READY\n{},2021-12-01\n{},2021-13-01\n",
+        code(0),
+        code(1)
+    );
+    let sheet = scene.checked(&text).await;
+    let input = json!({ "completeTo": "2021-12-17", "errorPolicy": "REJECT_FAILED_ROWS" });
+    assert_eq!(
+        apply(&scene, &sheet, input).await,
+        ["HAS_REFUSED_ROWS input"]
+    );
+    // A row that becomes a conflict between the check and the end leaves something unrecorded.
+    let text = format!(
+        "code,READY\n{},2021-12-01\n{},2021-12-01\n",
+        code(0),
+        code(1)
+    );
+    let sheet = scene.checked(&text).await;
+    let ready =
+        json!({ "facility": { "code": code(1) }, "milestone": "READY", "on": "2021-12-02" });
+    scene.one(&scene.editor, "milestoneRecord", ready).await;
+    assert_eq!(
+        apply(&scene, &sheet, json!({ "completeTo": "2021-12-17" })).await,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        confirmation(&scene, &sheet).await,
+        ("APPLIED".to_owned(), json!("2021-12-17"), false)
+    );
+    assert_eq!(reported(&scene).await, Value::Null);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_a_sheet_is_sent_to_confirm_is_checked_when_it_is_sent(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 1).await;
+    let text = format!("code,READY\n{},2021-12-01\n", code(0));
+    let contractor = scene
+        .api
+        .organisation(Kind::SupportContractor, "設置サポート")
+        .await;
+    let helper = person(
+        &scene.api,
+        Kind::SupportContractor,
+        contractor,
+        Role::Editor,
+    )
+    .await;
+    let today = scene.api.services.clock.today();
+    let send = async |actor, day: &str| {
+        let mut file = received("週報.csv", text.as_bytes());
+        file.complete_to = Some(day.parse().unwrap());
+        upload(&scene.api.services, actor, None, file).await
+    };
+    for (actor, day, expected) in [
+        (
+            &scene.editor,
+            "2021-12-20",
+            ReportingProblem::InFuture { today },
+        ),
+        (
+            &scene.editor,
+            "2001-01-01",
+            ReportingProblem::TooEarly {
+                earliest: "2020-01-01".parse().unwrap(),
+            },
+        ),
+        (&helper, "2021-12-17", ReportingProblem::NotFound),
+    ] {
+        match send(actor, day).await {
+            Err(UploadError::Refused(problem)) => {
+                assert_eq!(problem, SheetProblem::Reporting(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let sent = send(&scene.editor, "2021-12-17").await.unwrap();
+    scene.work().await;
+    let id = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Sheet, sent.0)
+        .encode()
+        .0;
+    assert_eq!(
+        confirmation(&scene, &id).await,
+        ("CHECKED".to_owned(), json!("2021-12-17"), false)
+    );
+    // What was said with the file counts where nothing else is said.
+    assert_eq!(apply(&scene, &id, json!({})).await, Vec::<String>::new());
+    assert_eq!(reported(&scene).await, "2021-12-17");
+}
