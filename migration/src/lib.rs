@@ -12,6 +12,7 @@ mod m20261126_000007_undo;
 mod m20261126_000008_handovers;
 mod m20261126_000009_sheets;
 mod m20261127_000010_reporting;
+mod m20261127_000011_work;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000008_handovers::Migration),
             Box::new(m20261126_000009_sheets::Migration),
             Box::new(m20261127_000010_reporting::Migration),
+            Box::new(m20261127_000011_work::Migration),
         ]
     }
 }

@@ -18,8 +18,7 @@ impl MigrationTrait for Migration {
 }
 
 const UP: &[&str] = &[
-    // `identity_*` is whoever sent it, `runner_*` whoever began what is under way or ended last. When it is applied it
-    // confirms that everything up to `complete_to` is recorded, by the change `confirmed_by`.
+    // `identity_*` is whoever sent it, `runner_*` whoever began what is under way or ended last.
     "CREATE TABLE sheet (
         id {id},
         organisation_id {big},
@@ -44,9 +43,7 @@ const UP: &[&str] = &[
         todo_count {int} NOT NULL,
         attempts {int} NOT NULL,
         holder TEXT,
-        leased_until {instant} NOT NULL,
-        complete_to {date},
-        confirmed_by {big}
+        leased_until {instant} NOT NULL
     ) {strict}",
     "CREATE INDEX sheet_organisation ON sheet (organisation_id, id)",
     "CREATE INDEX sheet_sender ON sheet (identity_kind, identity_id, id)",

@@ -26,7 +26,8 @@ use crate::{
     figures::{
         Tally,
         entity::{
-            FIGURE_DELTA, FIGURE_TOTAL, KNOWN_PERIOD, Sums, delta_values, known_period_values,
+            Cube, FIGURE_DELTA, FIGURE_TOTAL, KNOWN_PERIOD, Sums, WORK_DELTA, WORK_TOTAL,
+            delta_values, known_period_values,
         },
     },
     milestone::{
@@ -78,6 +79,8 @@ pub async fn load(
             &KNOWN_PERIOD,
             &FIGURE_DELTA,
             &FIGURE_TOTAL,
+            &WORK_DELTA,
+            &WORK_TOTAL,
         ],
     )
     .await?;
@@ -248,7 +251,8 @@ impl Batch {
 /// What is known of the nation once all facilities are made.
 struct Made {
     ledger: Ledger,
-    tally: Tally,
+    levels: Tally,
+    work: Tally,
 }
 
 /// Makes all facilities, and hands them over in batches until nobody takes them any more.
@@ -262,7 +266,8 @@ fn make(
         next_event: 1,
         made: Made {
             ledger: Ledger::new(organisations.vendors),
-            tally: Tally::default(),
+            levels: Tally::default(),
+            work: Tally::default(),
         },
         batch: Batch::default(),
     };
@@ -289,7 +294,11 @@ struct Maker {
 
 impl Maker {
     fn add(&mut self, id: FacilityId, facility: DemoFacility) -> Result<(), DbErr> {
-        let Made { ledger, tally } = &mut self.made;
+        let Made {
+            ledger,
+            levels,
+            work,
+        } = &mut self.made;
         let events = chronicle::of(&facility, self.organisations, ledger, &mut self.next_event);
         let rows = events
             .iter()
@@ -299,10 +308,11 @@ impl Maker {
         for recorded in events.chunk_by(|(one, _), (other, _)| one == other) {
             let change = recorded.first().map(|(change, _)| *change);
             let events = recorded.iter().map(|(_, event)| event.clone());
-            let deltas = change.map(|change| (change, replay.record(change, events)));
-            if let Some((change, deltas)) = deltas {
-                let deltas = deltas.map_err(|broken| impossible(&facility, &broken))?;
-                tally.add(change, &deltas);
+            let added = change.map(|change| (change, replay.record(change, events)));
+            if let Some((change, added)) = added {
+                let added = added.map_err(|broken| impossible(&facility, &broken))?;
+                levels.add(change, &added.levels);
+                work.add(change, &added.work);
             }
         }
         self.batch.add(id, facility, &replay);
@@ -361,20 +371,8 @@ impl Made {
                 changes.map(|change| change.values(organisations)),
             )
             .await?;
-        let mut changes = self.ledger.changes().peekable();
-        let mut sums = Sums::default();
-        let mut ordinal = 0_i32;
-        let deltas = self.tally.into_sorted().filter_map(|(id, delta)| {
-            while changes.next_if(|change| change.id < id).is_some() {
-                ordinal = 0;
-            }
-            sums.add(changes.peek()?.settled_at(), &delta);
-            ordinal += 1;
-            Some(delta_values(id, ordinal - 1, &delta))
-        });
-        loader.write(&FIGURE_DELTA, deltas).await?;
-        while let Some(rows) = sums.next_rows() {
-            loader.write(&FIGURE_TOTAL, rows).await?;
+        for (cube, tally) in [(Cube::LEVELS, self.levels), (Cube::WORK, self.work)] {
+            write_cube(loader, &self.ledger, &cube, tally).await?;
         }
         let Some(last) = self.ledger.changes().last() else {
             return Ok(());
@@ -388,4 +386,29 @@ impl Made {
             .replace(&CHANGE_HORIZON, horizon_values(&horizon))
             .await
     }
+}
+
+/// Writes what changes add to a cube, and what that adds up to.
+async fn write_cube(
+    loader: &mut Loader,
+    ledger: &Ledger,
+    cube: &Cube,
+    tally: Tally,
+) -> Result<(), DbErr> {
+    let mut changes = ledger.changes().peekable();
+    let mut sums = Sums::default();
+    let mut ordinal = 0_i32;
+    let deltas = tally.into_sorted().filter_map(|(id, delta)| {
+        while changes.next_if(|change| change.id < id).is_some() {
+            ordinal = 0;
+        }
+        sums.add(changes.peek()?.settled_at(), &delta);
+        ordinal += 1;
+        Some(delta_values(id, ordinal - 1, &delta))
+    });
+    loader.write(cube.deltas, deltas).await?;
+    while let Some(rows) = sums.next_rows() {
+        loader.write(cube.totals, rows).await?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use super::WorkStep;
 use crate::{
     db::OrganisationId,
     facility::{FacilityKind, Prefecture},
@@ -204,6 +205,16 @@ impl Deltas {
             .iter()
             .filter(|(_, counts)| !counts.is_zero())
             .map(|(&(day, cell), &counts)| (day, cell, counts))
+    }
+
+    /// What a facility adds to the work of its cells becomes something else.
+    pub fn replace_work(&mut self, before: &[WorkStep], after: &[WorkStep]) {
+        for step in before {
+            *self.at(step.on, step.cell) -= step.work.into();
+        }
+        for step in after {
+            *self.at(step.on, step.cell) += step.work.into();
+        }
     }
 
     fn at(&mut self, day: NaiveDate, cell: Cell) -> &mut Counts {

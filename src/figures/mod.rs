@@ -9,7 +9,9 @@ pub mod graphql;
 mod grid;
 pub mod service;
 mod tally;
+mod work;
 
 pub use cell::{Cell, Counts, Deltas, FOREVER, Level, Period, difference};
 pub use grid::Grid;
 pub use tally::Tally;
+pub use work::{Work, WorkStep};

@@ -34,12 +34,14 @@ use crate::{
     auth::{Actor, Language, Permission},
     db::{DbErr, OrganisationId, is_transient},
     facility::graphql::{FacilityFilter, export_query},
+    reporting::ReportingProblem,
     sheet::{
         SheetProblem,
         entity::{self, Sheet},
         read::{FileProblem, Format},
         service::{
-            ExportError, MOST_EXPORTED, Received, UploadError, Written, export, result, upload,
+            ExportError, MOST_EXPORTED, Received, UploadError, Written, admit, export, result,
+            upload,
         },
         write::{CsvEncoding, Form},
     },
@@ -270,6 +272,10 @@ async fn receive<G: ActorGate>(
             return refuse(StatusCode::BAD_REQUEST, bad);
         }
     };
+    let today = door.services.clock.today();
+    if let Err(problem) = admit(&actor, organisation, complete_to, today) {
+        return closing(unprocessable(&problem, actor.language));
+    }
     let settings = &door.settings;
     let announced = request
         .headers()
@@ -322,7 +328,16 @@ fn unprocessable(problem: &SheetProblem, language: Language) -> HttpResponse {
         SheetProblem::Forbidden => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         SheetProblem::File(file) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(file)),
         SheetProblem::WhoseIsIt => (StatusCode::BAD_REQUEST, "ORGANISATION_NEEDED"),
-        SheetProblem::Facility(_) => (StatusCode::BAD_REQUEST, "UNKNOWN_ORGANISATION"),
+        SheetProblem::Facility(_) | SheetProblem::Reporting(ReportingProblem::NotFound) => {
+            (StatusCode::BAD_REQUEST, "UNKNOWN_ORGANISATION")
+        }
+        SheetProblem::Reporting(ReportingProblem::InFuture { .. }) => {
+            (StatusCode::BAD_REQUEST, "DATE_IN_FUTURE")
+        }
+        SheetProblem::Reporting(ReportingProblem::TooEarly { .. }) => {
+            (StatusCode::BAD_REQUEST, "DATE_TOO_EARLY")
+        }
+        SheetProblem::Reporting(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "BAD_FILE"),
     };
     refuse(status, coded(problem.message(language), code))

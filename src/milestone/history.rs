@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{Action, Aspect, Blocker, Milestone, PerMilestone, Stage, kind::stage_of};
+use super::{
+    Action, Aspect, Blocker, Milestone, PerMilestone, Stage,
+    kind::stage_of,
+    work::{Effort, WorkWalk},
+};
 use crate::{
     db::{EventId, OrganisationId},
     facility::{FacilityKind, InstitutionCode, Prefecture},
-    figures::{Cell, FOREVER, Level, Period},
+    figures::{Cell, FOREVER, Level, Period, WorkStep},
 };
 
 /// An event, stored or about to be.
@@ -274,9 +278,27 @@ impl History {
     pub fn derive(&self) -> Result<Derived, Violation> {
         let deriving = Deriving {
             planned_on: self.planned(),
+            work: WorkWalk::new(self.effort()),
             ..Deriving::default()
         };
         deriving.run(&self.in_force())
+    }
+
+    /// How long the installation took, by the last work order that says anything of it.
+    pub fn effort(&self) -> Option<Effort> {
+        self.effort_but_for(&[])
+    }
+
+    /// The same if these events had not been recorded.
+    pub fn effort_but_for(&self, without: &[EventId]) -> Option<Effort> {
+        let told = |event: &&Event| {
+            event.aspect == Aspect::Installation
+                && event.value.is_some()
+                && event.id.is_none_or(|id| !without.contains(&id))
+        };
+        let last = self.recorded_in_force().filter(told).last()?;
+        let minutes = last.value.filter(|minutes| *minutes > 0)?;
+        Some((last.effective_on, minutes))
     }
 
     /// Of all plans of a milestone that are in force the one recorded last counts, whatever its day.
@@ -299,6 +321,8 @@ pub struct Derived {
     pub periods: Vec<Period>,
     /// What holds at the end.
     pub current: Current,
+    /// What it adds to the work done and to the work that waits, day by day.
+    pub work: Vec<WorkStep>,
 }
 
 /// The state of affairs while walking through the events day by day.
@@ -316,6 +340,7 @@ struct Deriving {
     planned_on: PerMilestone<Option<NaiveDate>>,
     blocked_since: BTreeMap<Blocker, NaiveDate>,
     periods: Vec<Period>,
+    work: WorkWalk,
 }
 
 impl Deriving {
@@ -336,6 +361,7 @@ impl Deriving {
             }
             self.check_nesting(day)?;
             self.open_period(day)?;
+            self.work_of(day)?;
             rest = later;
         }
         self.finish()
@@ -481,6 +507,20 @@ impl Deriving {
         Ok(())
     }
 
+    /// Finds what the day did to the work. Whoever is ready is installed, whether that was told or not.
+    fn work_of(&mut self, day: NaiveDate) -> Result<(), Violation> {
+        if self.opened_on.is_none_or(|opened_on| day < opened_on) {
+            return Ok(());
+        }
+        let is_open = self.closed_on.is_none_or(|closed_on| day < closed_on);
+        let cell = is_open.then(|| self.cell()).transpose()?;
+        let reached = |milestone| self.reached(milestone).is_some();
+        let applied = reached(Milestone::ReaderApplied);
+        let installed = reached(Milestone::Installed) || reached(Milestone::Ready);
+        self.work.day(day, cell, applied, installed);
+        Ok(())
+    }
+
     fn cell(&self) -> Result<Cell, Violation> {
         match (self.kind, self.prefecture) {
             (Some(kind), Some(prefecture)) => Ok(Cell {
@@ -507,6 +547,7 @@ impl Deriving {
         Ok(Derived {
             periods: self.periods,
             current,
+            work: self.work.into_steps(),
         })
     }
 }

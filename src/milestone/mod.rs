@@ -12,6 +12,7 @@ mod per_milestone;
 mod problem;
 mod replay;
 pub mod service;
+mod work;
 
 pub use aspect::{Action, Aspect};
 pub use blocker::Blocker;
@@ -19,4 +20,4 @@ pub use history::{Current, Derived, Event, History, Violation};
 pub use kind::{Milestone, Stage, stage_of};
 pub use per_milestone::PerMilestone;
 pub use problem::{Problem, check_note};
-pub use replay::{KnownPeriod, Replay};
+pub use replay::{Added, KnownPeriod, Replay};

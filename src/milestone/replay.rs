@@ -4,7 +4,7 @@
 use super::{Derived, Event, History, Violation};
 use crate::{
     db::ChangeId,
-    figures::{Deltas, Period, difference},
+    figures::{Deltas, Period, WorkStep, difference},
 };
 
 /// A period, and from which change up to which other it was known.
@@ -18,6 +18,15 @@ pub struct KnownPeriod {
     pub removed_by: Option<ChangeId>,
 }
 
+/// What a change adds to the two cubes.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// To the levels.
+    pub levels: Deltas,
+    /// To the work.
+    pub work: Deltas,
+}
+
 /// A facility's history up to some change.
 #[derive(Debug, Default)]
 pub struct Replay {
@@ -28,7 +37,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Records the events of the next change. Answers what it adds to the counts.
+    /// Records the events of the next change. Answers what it adds to the levels and to the work.
     ///
     /// # Errors
     /// The rule that the history breaks from this change on.
@@ -36,20 +45,22 @@ impl Replay {
         &mut self,
         change: ChangeId,
         events: impl IntoIterator<Item = Event>,
-    ) -> Result<Deltas, Violation> {
+    ) -> Result<Added, Violation> {
         self.history.record(events);
         self.changes += 1;
         let after = self.history.derive()?;
         let before = self.derived.take();
+        let work: &[WorkStep] = before.as_ref().map_or(&[], |derived| &derived.work);
         let before: &[Period] = before.as_ref().map_or(&[], |derived| &derived.periods);
         let (gone, come) = difference(before, &after.periods);
-        let mut deltas = Deltas::default();
+        let mut added = Added::default();
         for period in gone {
-            deltas.remove(period);
+            added.levels.remove(period);
         }
         for period in come {
-            deltas.add(period);
+            added.levels.add(period);
         }
+        added.work.replace_work(work, &after.work);
         self.end_last(gone.len(), change);
         self.known.extend(come.iter().map(|period| KnownPeriod {
             period: *period,
@@ -57,7 +68,7 @@ impl Replay {
             removed_by: None,
         }));
         self.derived = Some(after);
-        Ok(deltas)
+        Ok(added)
     }
 
     /// Every period that was ever known.
@@ -153,6 +164,7 @@ mod tests {
             ]
         );
         let applied: Vec<_> = deltas
+            .levels
             .iter()
             .map(|(day, _, counts)| (day.to_string(), counts.all, counts.applied))
             .collect();

@@ -20,6 +20,7 @@ pub const REPORTING_CONFIRMATION: Table = Table {
         ("organisation_id", Column::Big),
         ("complete_to", Column::Date),
         ("change_id", Column::Big),
+        ("taken_back_by", Column::Big),
     ],
 };
 
@@ -41,14 +42,19 @@ pub async fn lock(
     Ok(found.get(&organisation).copied())
 }
 
-/// Adds what an organisation says; no day takes everything back.
+/// Adds what an organisation says; no day says that nothing is complete.
 pub async fn insert(
     transaction: &Transaction,
     organisation: OrganisationId,
     complete_to: Option<NaiveDate>,
     change: ChangeId,
 ) -> Result<(), DbErr> {
-    let row = vec![organisation.0.into(), complete_to.into(), change.0.into()];
+    let row = vec![
+        organisation.0.into(),
+        complete_to.into(),
+        change.0.into(),
+        None::<i64>.into(),
+    ];
     REPORTING_CONFIRMATION.insert(transaction, vec![row]).await
 }
 
@@ -65,9 +71,17 @@ pub async fn in_force(
     let mut query = Query::new(
         "SELECT o.id, (SELECT r.complete_to FROM reporting_confirmation r WHERE r.organisation_id = o.id",
     );
-    if let Known::UpTo { seq, .. } = known {
-        query.push(" AND EXISTS (SELECT 1 FROM change c WHERE c.id = r.change_id AND c.seq <= ");
-        query.bind(seq).push(")");
+    match known {
+        Known::Now => {
+            query.push(" AND r.taken_back_by IS NULL");
+        }
+        Known::UpTo { seq, .. } => {
+            query
+                .push(" AND EXISTS (SELECT 1 FROM change c WHERE c.id = r.change_id AND c.seq <= ");
+            query.bind(seq);
+            query.push(") AND NOT EXISTS (SELECT 1 FROM change c WHERE c.id = r.taken_back_by AND c.seq <= ");
+            query.bind(seq).push(")");
+        }
     }
     query.push(" ORDER BY r.id DESC LIMIT 1) FROM organisation o WHERE o.id");
     let backend = Backend::of(connection);
@@ -83,23 +97,19 @@ pub async fn in_force(
     Ok(found)
 }
 
-/// The last two things that an organisation said, the latest first: the change, and up to which day.
-pub async fn last_two(
+/// What a change confirmed no longer holds: what was said before it, or has been said since, does.
+pub async fn take_back(
     transaction: &Transaction,
-    organisation: OrganisationId,
-) -> Result<Vec<(ChangeId, Option<NaiveDate>)>, DbErr> {
-    let query = Query::with(
-        "SELECT change_id, complete_to FROM reporting_confirmation WHERE organisation_id = $1 \
-         ORDER BY id DESC LIMIT 2",
-        [organisation.0.into()],
-    );
-    let rows = query.all(transaction).await?;
-    rows.iter()
-        .map(|row| {
-            let mut row = Row::new(row);
-            Ok((row.take()?, row.take()?))
-        })
-        .collect()
+    confirmed_by: ChangeId,
+    by: ChangeId,
+) -> Result<(), DbErr> {
+    Query::with(
+        "UPDATE reporting_confirmation SET taken_back_by = $2 WHERE change_id = $1 AND taken_back_by IS NULL",
+        [confirmed_by.0.into(), by.0.into()],
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
 }
 
 /// Something that an organisation said.
@@ -117,6 +127,8 @@ pub struct Confirmation {
     pub reason: Option<String>,
     /// By which change.
     pub change: ChangeId,
+    /// The change that took it back.
+    pub taken_back_by: Option<ChangeId>,
 }
 
 /// A page of what organisations said, the latest first, before a row; of everybody if none are named.
@@ -127,7 +139,7 @@ pub async fn list(
     most: u64,
 ) -> Result<Vec<Confirmation>, DbErr> {
     let mut query = Query::new(
-        "SELECT r.id, o.id, o.name, r.complete_to, c.recorded_at, c.reason, c.id FROM reporting_confirmation r \
+        "SELECT r.id, o.id, o.name, r.complete_to, c.recorded_at, c.reason, c.id, r.taken_back_by FROM reporting_confirmation r \
          JOIN organisation o ON o.id = r.organisation_id JOIN change c ON c.id = r.change_id WHERE r.id < ",
     );
     query.bind(before.unwrap_or(i64::MAX));
@@ -151,6 +163,7 @@ pub async fn list(
                 recorded_at: row.take()?,
                 reason: row.take()?,
                 change: row.take()?,
+                taken_back_by: row.take()?,
             })
         })
         .collect()

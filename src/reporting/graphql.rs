@@ -38,6 +38,9 @@ pub struct ReportingConfirmation {
     recorded_at: DateTime<Utc>,
     /// Why, in the words of whoever said it.
     reason: Option<String>,
+    /// Global id of the change that took it back, as the undoing of a sheet does; what was said before it, or has been
+    /// said since, holds then.
+    taken_back_by_change_id: Option<ID>,
 }
 
 #[ComplexObject]
@@ -56,6 +59,7 @@ impl From<Confirmation> for ReportingConfirmation {
             complete_to: said.complete_to.map(Date),
             recorded_at: said.recorded_at,
             reason: said.reason,
+            taken_back_by_change_id: change_id(said.taken_back_by),
         }
     }
 }
@@ -88,7 +92,8 @@ pub struct ReportingWithdrawInput {
 /// What became of a confirmation.
 #[derive(Debug, SimpleObject)]
 pub struct ReportingPayload {
-    /// Up to which day the organisation's records are complete now (with `dryRun`: would be); null: up to none.
+    /// Up to which day the organisation's records are complete as this left it (with `dryRun`: would leave it); null if
+    /// they are not, and where it was refused before that was looked at.
     complete_to: Option<Date>,
     /// Global id of the change that recorded it; null if nothing was written.
     change_id: Option<ID>,
@@ -224,7 +229,7 @@ pub fn user_error(problem: &ReportingProblem, path: Vec<String>, language: Langu
     UserError {
         code: match problem {
             P::NotFound => Code::NotFound,
-            P::Forbidden => Code::Forbidden,
+            P::Forbidden | P::NoReporter => Code::Forbidden,
             P::InFuture { .. } => Code::DateInFuture,
             P::TooEarly { .. } => Code::DateTooEarly,
             P::AlreadyConfirmed { .. } | P::NotConfirmed => Code::NothingToDo,

@@ -12,11 +12,13 @@ pub enum ReportingProblem {
     NotFound,
     /// The caller may not confirm anything in its name.
     Forbidden,
-    /// A day that is not over yet.
+    /// A day after today.
     InFuture {
         /// Today in Japan.
         today: NaiveDate,
     },
+    /// The caller's organisation is neither a vendor nor a chain.
+    NoReporter,
     /// Before there was anything to report.
     TooEarly {
         /// The first day that could be.
@@ -42,6 +44,10 @@ impl ReportingProblem {
             Self::Forbidden => (
                 "この組織の報告を行う権限がありません。".to_owned(),
                 "You may not report in the name of this organisation.".to_owned(),
+            ),
+            Self::NoReporter => (
+                "報告を行うのはシステム事業者とチェーン本部です。".to_owned(),
+                "Only vendors and chains report.".to_owned(),
             ),
             Self::InFuture { today } => (
                 format!("未来の日付は報告できません（本日：{today}）。"),

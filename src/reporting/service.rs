@@ -11,6 +11,10 @@ use crate::{
     milestone::service::EARLIEST,
 };
 
+/// The operations that changes name, whatever request they are part of.
+const CONFIRM: &str = "reportingConfirm";
+const WITHDRAW: &str = "reportingWithdraw";
+
 /// What became of a confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -34,9 +38,10 @@ pub fn check_reporter(actor: &Actor, organisation: OrganisationId) -> Result<(),
     let own = actor
         .grants
         .iter()
-        .find(|grant| grant.organisation == organisation && reports(grant.kind));
+        .find(|grant| grant.organisation == organisation);
     match own {
         None => Err(Problem::NotFound),
+        Some(own) if !reports(own.kind) => Err(Problem::NoReporter),
         Some(_) if !actor.may_in(organisation, Permission::ReportWrite) => Err(Problem::Forbidden),
         Some(_) => Ok(()),
     }
@@ -71,14 +76,7 @@ pub async fn confirm(
             _ => Ok(()),
         }
     };
-    say(
-        writer,
-        "reportingConfirm",
-        organisation,
-        Some(complete_to),
-        said,
-    )
-    .await
+    say(writer, CONFIRM, organisation, Some(complete_to), said).await
 }
 
 /// Takes a confirmation back: the records are complete up to an earlier day, or it is not known up to which.
@@ -98,7 +96,7 @@ pub async fn withdraw(
             .map_or(Ok(()), |day| check_day(day, writer.clock.today()))
             .map_err(|wrong| ("completeTo", wrong))
     };
-    say(writer, "reportingWithdraw", organisation, complete_to, said).await
+    say(writer, WITHDRAW, organisation, complete_to, said).await
 }
 
 async fn say(
@@ -117,7 +115,7 @@ async fn say(
     };
     let refused = |(field, problem): (&str, Problem)| Some((field.to_owned(), problem));
     if let Err(problem) = check_reporter(writer.actor, organisation) {
-        outcome.organisation = (problem == Problem::Forbidden).then_some(organisation);
+        outcome.organisation = (problem != Problem::NotFound).then_some(organisation);
         outcome.problem = refused(("organisationId", problem));
         return writer.refuse(transaction, outcome).await;
     }
@@ -143,7 +141,6 @@ async fn say(
 pub async fn confirm_within(
     writer: &Writer<'_>,
     transaction: &Transaction,
-    operation: &'static str,
     organisation: OrganisationId,
     complete_to: NaiveDate,
 ) -> Result<Option<ChangeId>, DbErr> {
@@ -151,28 +148,19 @@ pub async fn confirm_within(
     if before.is_some_and(|before| before >= complete_to) {
         return Ok(None);
     }
-    let change = change::record(transaction, writer, Some(organisation), operation).await?;
+    let change = change::record(transaction, writer, Some(organisation), CONFIRM).await?;
     entity::insert(transaction, organisation, Some(complete_to), change).await?;
     Ok(Some(change))
 }
 
-/// Takes back what a change confirmed, in the transaction of another write, if nothing was said since.
+/// Takes back what a change confirmed, in the transaction of another write.
 pub async fn take_back_within(
     writer: &Writer<'_>,
     transaction: &Transaction,
-    operation: &'static str,
     organisation: OrganisationId,
     confirmed_by: ChangeId,
 ) -> Result<(), DbErr> {
     entity::lock(writer.database, transaction, organisation).await?;
-    let said = entity::last_two(transaction, organisation).await?;
-    if said
-        .first()
-        .is_none_or(|(change, _)| *change != confirmed_by)
-    {
-        return Ok(());
-    }
-    let before = said.get(1).and_then(|(_, complete_to)| *complete_to);
-    let change = change::record(transaction, writer, Some(organisation), operation).await?;
-    entity::insert(transaction, organisation, before, change).await
+    let change = change::record(transaction, writer, Some(organisation), WITHDRAW).await?;
+    entity::take_back(transaction, confirmed_by, change).await
 }

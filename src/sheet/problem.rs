@@ -57,6 +57,11 @@ pub enum SheetProblem {
         /// How many.
         count: i64,
     },
+    /// Some of its rows are refused or were taken back: with it nothing can be confirmed.
+    NotAllRecorded {
+        /// How many.
+        count: i64,
+    },
     /// None of its rows would change anything.
     NothingToApply,
     /// Whoever began it may no longer be here.
@@ -161,6 +166,9 @@ impl SheetProblem {
             Self::HasRefusedRows { count } => {
                 format!("{count}行にエラーがあります。修正するか、エラーのない行だけを取り込んでください。")
             }
+            Self::NotAllRecorded { count } => format!(
+                "記録されない行が{count}行あるため、報告完了とすることはできません。修正するか、報告完了なしで取り込んでください。"
+            ),
             Self::NothingToApply => "変更される行がありません。".to_owned(),
             Self::RunnerGone => "操作を始めた利用者は現在利用できません。".to_owned(),
             Self::Fault => "システムの障害により中断しました。もう一度お試しください。".to_owned(),
@@ -220,6 +228,9 @@ impl SheetProblem {
             Self::HasRefusedRows { count } => {
                 format!("{count} rows are refused. Mend them, or apply the others alone.")
             }
+            Self::NotAllRecorded { count } => format!(
+                "{count} rows are not recorded, so that nothing can be confirmed with it. Mend them, or apply it without a confirmation."
+            ),
             Self::NothingToApply => "No row would change anything.".to_owned(),
             Self::RunnerGone => "Whoever began this may no longer be here.".to_owned(),
             Self::Fault => "It broke off through a fault of ours. Try again.".to_owned(),

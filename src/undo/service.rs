@@ -186,6 +186,18 @@ impl Request {
     }
 }
 
+/// What tells that a facility's work order is as it was before an event that told of it. If that said how long the
+/// installation took, this says what was said before.
+fn order_restored(history: &History, event: &Event, undone: &[EventId]) -> Event {
+    let before = history.effort_but_for(undone);
+    let (on, minutes) = match (event.value, before) {
+        (None, _) => (event.effective_on, None),
+        (Some(_), Some((on, minutes))) => (on, Some(minutes)),
+        (Some(_), None) => (event.effective_on, Some(0)),
+    };
+    Event::set(Aspect::Installation, on, minutes)
+}
+
 /// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided
 /// is recorded again.
 fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Problem> {
@@ -202,7 +214,7 @@ fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Pro
             // Recorded and voided by the same change: it is gone as it is.
             None if event.id.is_some_and(|id| voided.contains(&id)) => {}
             None if event.aspect == Aspect::Installation => {
-                made.push(Event::set(Aspect::Installation, event.effective_on, None));
+                made.push(order_restored(history, event, undone))
             }
             None => made.push(Event::voided(event)),
             Some(id) if undone.contains(&id) => {}

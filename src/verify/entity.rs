@@ -11,7 +11,7 @@ use crate::{
         search::{self, Entry},
     },
     facility::entity::FACILITY,
-    figures::entity::{KNOWN_PERIOD, Series},
+    figures::entity::{Cube, KNOWN_PERIOD, Series, StoredDelta, read_delta},
     milestone::{
         Action, Aspect, Event,
         entity::{FACILITY_BLOCKER, FACILITY_STATE, MILESTONE_PLAN},
@@ -260,15 +260,19 @@ FROM wrong ORDER BY change_id, day, kind, prefecture, vendor_id, chain_id LIMIT 
 /// A stored total of a series.
 pub type StoredTotal = (NaiveDate, Vec<u8>);
 
-/// The stored totals of a series, by day.
+/// The stored totals of a series of a cube, by day.
 pub async fn totals(
     snapshot: &DatabaseTransaction,
+    cube: &Cube,
     series: &Series,
 ) -> Result<Vec<StoredTotal>, DbErr> {
     let (level, start) = series.block.key();
     let rows = Query::with(
-        "SELECT effective_on, counts FROM figure_total WHERE block_level = $1 AND block_start = $2 \
-         AND vendor_id = $3 AND chain_id = $4 ORDER BY effective_on",
+        format!(
+            "SELECT effective_on, counts FROM {} WHERE block_level = $1 AND block_start = $2 \
+             AND vendor_id = $3 AND chain_id = $4 ORDER BY effective_on",
+            cube.totals.name
+        ),
         [
             level.into(),
             start.into(),
@@ -286,14 +290,16 @@ pub async fn totals(
         .collect()
 }
 
-/// The key of a series, and how many totals are stored of it.
+/// The key of a series, and how many totals of a cube are stored of it.
 pub async fn series_sizes(
     snapshot: &DatabaseTransaction,
+    cube: &Cube,
 ) -> Result<BTreeMap<(i16, NaiveDate, i64, i64), i64>, DbErr> {
-    let rows = Query::new(
-        "SELECT block_level, block_start, vendor_id, chain_id, count(*) FROM figure_total \
+    let rows = Query::new(format!(
+        "SELECT block_level, block_start, vendor_id, chain_id, count(*) FROM {} \
          GROUP BY block_level, block_start, vendor_id, chain_id",
-    )
+        cube.totals.name
+    ))
     .all(snapshot)
     .await?;
     rows.iter()
@@ -348,4 +354,32 @@ pub async fn missing_changes(
     .all(connection)
     .await?;
     rows.iter().map(|row| Row::new(row).take()).collect()
+}
+
+/// What each change adds to the work, summed up into a number that two sums share only if their deltas are the same, but
+/// for accidents: so that a whole history can be held against a recount in a few bytes for each change.
+pub async fn work_digests(
+    snapshot: &DatabaseTransaction,
+    digest: impl Fn(&StoredDelta) -> i64,
+) -> Result<BTreeMap<ChangeId, i64>, DbErr> {
+    let mut digests: BTreeMap<ChangeId, i64> = BTreeMap::new();
+    let mut after = (0_i64, -1_i32);
+    loop {
+        let page = Query::with(
+            "SELECT change_id, ordinal, effective_on, kind, prefecture, vendor_id, chain_id, installed_count, \
+             waiting_count, minute_count, timed_count FROM work_delta WHERE (change_id, ordinal) > ($1, $2) \
+             ORDER BY change_id, ordinal LIMIT 10000",
+            [after.0.into(), after.1.into()],
+        );
+        let rows = page.all(snapshot).await?;
+        for row in &rows {
+            let mut row = Row::new(row);
+            after = (row.take()?, row.take()?);
+            let sum = digests.entry(ChangeId(after.0)).or_default();
+            *sum = sum.wrapping_add(digest(&read_delta(&mut row)?));
+        }
+        if rows.is_empty() {
+            return Ok(digests);
+        }
+    }
 }

@@ -1,18 +1,21 @@
 //! Verifying facilities: each one's history is replayed, and its rows are compared with what follows.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use chrono::NaiveDate;
 use sea_orm::Value;
 
 use super::{
     Report,
-    entity::{Range, Stored},
+    entity::{self, Range, Stored},
 };
 use crate::{
     db::{ChangeId, DatabaseTransaction, DbErr, EventId, FacilityId, Table, Values},
     facility::{InstitutionCode, entity::FACILITY, text},
-    figures::entity::{KNOWN_PERIOD, known_period_values},
+    figures::entity::{KNOWN_PERIOD, StoredDelta, known_period_values},
     milestone::{
         Action, Aspect, Blocker, Current, Event, Replay,
         entity::{FACILITY_BLOCKER, FACILITY_STATE, MILESTONE_PLAN, state_values},
@@ -25,6 +28,7 @@ pub async fn verify(
     report: &mut Report,
     progress: impl Fn(u64),
 ) -> Result<(), DbErr> {
+    let mut work = BTreeMap::new();
     let mut range = Range::next(snapshot, None).await?;
     while let Some(some) = range {
         let facilities = some.read(snapshot).await?;
@@ -34,12 +38,59 @@ pub async fn verify(
                 id: FacilityId(*id),
                 stored,
                 report,
+                work: &mut work,
             };
             subject.verify();
         }
         range = Range::next(snapshot, range).await?;
     }
+    verify_work(snapshot, work, report).await
+}
+
+/// Digests of what each change adds to the work.
+type WorkDigests = BTreeMap<ChangeId, i64>;
+
+/// What each change adds to the work, against what follows from the histories.
+async fn verify_work(
+    snapshot: &DatabaseTransaction,
+    mut expected: WorkDigests,
+    report: &mut Report,
+) -> Result<(), DbErr> {
+    let mut found = entity::work_digests(snapshot, digest_of).await?;
+    found.retain(|_, digest| *digest != 0);
+    expected.retain(|_, digest| *digest != 0);
+    let changes: BTreeSet<&ChangeId> = found.keys().chain(expected.keys()).collect();
+    for change in changes {
+        if found.get(change) != expected.get(change) {
+            let key = format!("change {change}");
+            let what_follows = "what follows from the history";
+            report.differs("work_delta", key, what_follows, "something else");
+        }
+    }
     Ok(())
+}
+
+/// A number for what a delta adds, such that sums of deltas have sums of numbers: each cell and count weighs something
+/// else.
+fn digest_of(delta: &StoredDelta) -> i64 {
+    let counts = [
+        delta.counts.all,
+        delta.counts.applied,
+        delta.counts.ready,
+        delta.counts.live,
+    ];
+    let weight = |place: usize| {
+        let mut hasher = DefaultHasher::new();
+        (delta.effective_on, delta.cell, place).hash(&mut hasher);
+        hasher.finish().cast_signed()
+    };
+    counts
+        .into_iter()
+        .enumerate()
+        .filter(|(_, count)| *count != 0)
+        .fold(0, |sum: i64, (place, count)| {
+            sum.wrapping_add(count.wrapping_mul(weight(place)))
+        })
 }
 
 /// A facility under inspection.
@@ -47,6 +98,8 @@ struct Subject<'a> {
     id: FacilityId,
     stored: &'a Stored,
     report: &'a mut Report,
+    /// What changes add to the work, by what was looked at so far.
+    work: &'a mut WorkDigests,
 }
 
 impl Subject<'_> {
@@ -192,15 +245,23 @@ impl Subject<'_> {
         for recorded in events.chunk_by(|(one, _), (other, _)| one == other) {
             let change = recorded.first().map_or(ChangeId(0), |(change, _)| *change);
             let events = recorded.iter().map(|(_, event)| event.clone());
-            if let Err(broken) = replay.record(change, events) {
-                let key = format!("change {change}");
-                self.differs(
-                    "facility_event",
-                    &key,
-                    "every rule obeyed",
-                    format!("{broken:?}"),
-                );
-                return None;
+            let added = match replay.record(change, events) {
+                Ok(added) => added,
+                Err(broken) => {
+                    let key = format!("change {change}");
+                    let found = format!("{broken:?}");
+                    self.differs("facility_event", &key, "every rule obeyed", found);
+                    return None;
+                }
+            };
+            let digest = self.work.entry(change).or_default();
+            for (effective_on, cell, counts) in added.work.iter() {
+                let delta = StoredDelta {
+                    effective_on,
+                    cell,
+                    counts,
+                };
+                *digest = digest.wrapping_add(digest_of(&delta));
             }
         }
         Some(replay)

@@ -18,6 +18,7 @@ use kaitsu::{
     figures::{
         Counts, Grid,
         entity::{
+            Cube,
             rows::{self, Filter},
             totals,
         },
@@ -140,7 +141,7 @@ async fn what_was_known_then_is_the_same_from_totals_and_from_periods(
             for (cell, counts) in cells.await.unwrap() {
                 counted.add_cell(&cell, counts);
             }
-            let known = totals::nation_known(db.read(), &[as_of], seq)
+            let known = totals::nation_known(db.read(), &Cube::LEVELS, &[as_of], seq)
                 .await
                 .unwrap();
             assert_eq!(known, [counted.clone()]);
@@ -286,16 +287,19 @@ async fn totals_built_anew_are_those_of_the_load(
 }
 
 async fn all_totals(database: &TestDatabase) -> Vec<Vec<sea_orm::Value>> {
-    let table = kaitsu::figures::entity::FIGURE_TOTAL;
-    let sql = format!(
-        "SELECT {} FROM figure_total ORDER BY 1, 2, 3, 4, 5",
-        table.column_list()
-    );
-    let rows = Query::new(sql).all(database.db().read()).await.unwrap();
-    assert!(rows.len() > 5_000);
-    rows.iter()
-        .map(|row| table.read(&mut Row::new(row)).unwrap())
-        .collect()
+    let mut all = Vec::new();
+    for Cube { totals, .. } in Cube::ALL {
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY 1, 2, 3, 4, 5",
+            totals.column_list(),
+            totals.name
+        );
+        let rows = Query::new(sql).all(database.db().read()).await.unwrap();
+        assert!(rows.len() > 2_000, "{}: {}", totals.name, rows.len());
+        let read = |row| totals.read(&mut Row::new(row)).unwrap();
+        all.extend(rows.iter().map(read));
+    }
+    all
 }
 
 /// Some rows of a table, what is done to them, and where that is noticed.
@@ -320,6 +324,10 @@ const fn damage(
 
 const TOTAL: &str =
     "block_level = 0 AND vendor_id = -1 AND chain_id = -1 AND effective_on = '2020-08-01'";
+
+/// What the last installation of all added to the work.
+const LAST_WORK: &str =
+    "change_id = (SELECT max(change_id) FROM facility_event WHERE aspect = 7) AND ordinal = 0";
 
 const DAMAGES: &[Damage] = &[
     damage(
@@ -431,6 +439,30 @@ const DAMAGES: &[Damage] = &[
         "INSERT INTO figure_total SELECT 0, block_start, -1, -1, '1801-01-01', counts FROM figure_total \
          WHERE block_level = 0 AND vendor_id = -1 AND chain_id = -1 AND effective_on = '2020-08-01'",
         ("figure_total", "All, vendor -1, chain -1, from 1801-01-01"),
+    ),
+    damage(
+        "work_delta",
+        LAST_WORK,
+        "DELETE FROM work_delta",
+        ("work_delta", "change "),
+    ),
+    damage(
+        "work_delta",
+        LAST_WORK,
+        "UPDATE work_delta SET vendor_id = vendor_id + 1",
+        ("work_delta", "change "),
+    ),
+    damage(
+        "work_delta",
+        LAST_WORK,
+        "UPDATE work_delta SET waiting_count = -1000",
+        ("work_delta", "All, vendor -1, chain -1, from"),
+    ),
+    damage(
+        "work_total",
+        "block_level = 0 AND vendor_id = -1 AND chain_id = -1 AND effective_on = (SELECT max(effective_on) FROM facility_event WHERE aspect = 7)",
+        "DELETE FROM work_total",
+        ("work_total", "All, vendor -1, chain -1, from"),
     ),
     damage(
         "facility_code",

@@ -452,3 +452,85 @@ async fn confirmations_at_once_leave_the_latest_day(
     sorted.sort_unstable_by(|one, other| other.cmp(one));
     assert_eq!(history, sorted, "each goes further than the one before");
 }
+
+#[rstest]
+#[tokio::test]
+async fn coverage_is_of_what_its_reader_counts_now_and_as_it_was_known(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    scene
+        .confirmed(Kind::Vendor, scene.north, "2021-12-17")
+        .await;
+    scene
+        .confirmed(Kind::Chain, scene.sakura, "2021-12-19")
+        .await;
+    let contractor = scene
+        .api
+        .organisation(Kind::SupportContractor, "設置サポート")
+        .await;
+    let code = |number| {
+        let prefecture = Prefecture::from_number(if number % 2 == 0 { 1 } else { 2 }).unwrap();
+        InstitutionCode::with_check_digit(prefecture, FeeTable::Dispensing, number).to_string()
+    };
+    for number in [1, 3] {
+        scene
+            .link(
+                &code(number),
+                "SUPPORT_CONTRACTOR",
+                contractor,
+                "2021-06-01",
+            )
+            .await;
+    }
+    scene.api.settle_and_fold().await;
+    scene.api.services.clock.advance(TimeDelta::seconds(1));
+    let then = scene.api.services.clock.now().to_rfc3339();
+    scene.api.services.clock.advance(TimeDelta::seconds(1));
+    scene.api.settle_and_fold().await;
+    let mut both = member(Kind::Vendor, scene.north, Role::Viewer);
+    both.grants
+        .extend(member(Kind::Chain, scene.sakura, Role::Viewer).grants);
+    let bureau = scene
+        .api
+        .organisation(Kind::RegionalBureau, "北海道厚生局")
+        .await;
+    let bureau = member(Kind::RegionalBureau, bureau, Role::Viewer);
+    let helper = member(Kind::SupportContractor, contractor, Role::Viewer);
+    for known in [String::new(), format!(", knownAt: \"{then}\"")] {
+        let on = |day: &str| format!("asOf: \"{day}\"{known}");
+        for (actor, day, expected) in [
+            (&ministry(), "2021-12-19", "8 3 2 37.5"),
+            (&ministry(), "2021-12-17", "8 5 2 62.5"),
+            // Hokkaido alone.
+            (&bureau, "2021-12-17", "4 2 2 50.0"),
+            (&both, "2021-12-17", "5 5 0 100.0"),
+            (&helper, "2021-12-17", "2 1 0 50.0"),
+        ] {
+            assert_eq!(
+                scene.coverage(actor, &on(day)).await,
+                expected,
+                "{day} {known}"
+            );
+        }
+        let pair = format!(
+            "{}, filter: {{ vendorIds: [\"{}\"], chainIds: [\"{}\", \"{}\"] }}",
+            on("2021-12-19"),
+            global(scene.south),
+            global(scene.sakura),
+            global(scene.minato)
+        );
+        assert_eq!(scene.coverage(&ministry(), &pair).await, "2 2 0 100.0");
+    }
+    // A day in the past tells a vendor nothing of what a chain said since.
+    let sakura_for_south = member(Kind::Vendor, scene.south, Role::Viewer);
+    assert_eq!(
+        scene
+            .reporters(&sakura_for_south, "asOf: \"2021-12-01\"", "")
+            .await,
+        [
+            "南洋メディカル VENDOR 3 - false",
+            "さくら薬局 CHAIN 2 2021-12-01 true"
+        ]
+    );
+}

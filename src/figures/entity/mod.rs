@@ -1,4 +1,4 @@
-//! The tables `facility_period`, `figure_delta` and `figure_total`: writing what a change does to the
+//! The tables `facility_period`, `figure_delta`, `figure_total`, `work_delta` and `work_total`: writing what a change does to the
 //! counts, and folding it into totals.
 
 pub mod rows;
@@ -74,7 +74,25 @@ pub const FIGURE_DELTA: Table = Table {
     ],
 };
 
-/// Folded totals.
+/// What each change adds to the work.
+pub const WORK_DELTA: Table = Table {
+    name: "work_delta",
+    columns: &[
+        ("change_id", Column::Big),
+        ("ordinal", Column::Int),
+        ("effective_on", Column::Date),
+        ("kind", Column::Code),
+        ("prefecture", Column::Code),
+        ("vendor_id", Column::Big),
+        ("chain_id", Column::Big),
+        ("installed_count", Column::Int),
+        ("waiting_count", Column::Int),
+        ("minute_count", Column::Int),
+        ("timed_count", Column::Int),
+    ],
+};
+
+/// Folded totals of the levels.
 pub const FIGURE_TOTAL: Table = Table {
     name: "figure_total",
     columns: &[
@@ -86,6 +104,53 @@ pub const FIGURE_TOTAL: Table = Table {
         ("counts", Column::Bytes),
     ],
 };
+
+/// Folded totals of the work.
+pub const WORK_TOTAL: Table = Table {
+    name: "work_total",
+    columns: FIGURE_TOTAL.columns,
+};
+
+/// Numbers by effective day × kind × prefecture × vendor × chain: deltas that writers append, and totals that they are
+/// folded into. There are two cubes, of four numbers each, and all that is done with one is done with the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Cube {
+    /// What each change adds.
+    pub deltas: &'static Table,
+    /// What that adds up to.
+    pub totals: &'static Table,
+    /// The columns that [`read_delta`] reads, of a row `d` of the deltas.
+    delta_columns: &'static str,
+    /// The same of deltas summed by day, kind and prefecture: an import leaves thousands on a day.
+    summed_columns: &'static str,
+}
+
+impl Cube {
+    /// How far facilities have come: [`Counts`].
+    pub const LEVELS: Self = Self {
+        deltas: &FIGURE_DELTA,
+        totals: &FIGURE_TOTAL,
+        delta_columns: "d.effective_on, d.kind, d.prefecture, d.vendor_id, d.chain_id, \
+                        d.open_count, d.applied_count, d.ready_count, d.live_count",
+        summed_columns: "d.effective_on, d.kind, d.prefecture, CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+                         CAST(sum(d.open_count) AS INTEGER), CAST(sum(d.applied_count) AS INTEGER), \
+                         CAST(sum(d.ready_count) AS INTEGER), CAST(sum(d.live_count) AS INTEGER)",
+    };
+
+    /// How much work was done and how much waits: [`Work`](crate::figures::Work).
+    pub const WORK: Self = Self {
+        deltas: &WORK_DELTA,
+        totals: &WORK_TOTAL,
+        delta_columns: "d.effective_on, d.kind, d.prefecture, d.vendor_id, d.chain_id, \
+                        d.installed_count, d.waiting_count, d.minute_count, d.timed_count",
+        summed_columns: "d.effective_on, d.kind, d.prefecture, CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+                         CAST(sum(d.installed_count) AS INTEGER), CAST(sum(d.waiting_count) AS INTEGER), \
+                         CAST(sum(d.minute_count) AS INTEGER), CAST(sum(d.timed_count) AS INTEGER)",
+    };
+
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::LEVELS, Self::WORK];
+}
 
 /// Identifies a total.
 const TOTAL_KEY: [&str; 5] = [
@@ -293,9 +358,10 @@ pub async fn add_periods(
     FACILITY_PERIOD.insert(transaction, rows).await
 }
 
-/// Appends what a change adds to the counts.
+/// Appends what a change adds to a cube.
 pub async fn add_deltas(
     transaction: &Transaction,
+    cube: &Cube,
     change: ChangeId,
     deltas: &Deltas,
 ) -> Result<(), DbErr> {
@@ -311,7 +377,7 @@ pub async fn add_deltas(
             delta_values(change, ordinal, &delta)
         })
         .collect();
-    FIGURE_DELTA.insert(transaction, rows).await
+    cube.deltas.insert(transaction, rows).await
 }
 
 /// Where a page of deltas ends: the change, by its number ([`numbered_deltas`]) or its id
@@ -327,15 +393,16 @@ pub fn after_change(seq: i64) -> DeltaPosition {
 /// numbering. Answers where the page ends, if another may follow.
 pub async fn numbered_deltas(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     after: DeltaPosition,
     up_to_seq: i64,
     sums: &mut Sums,
 ) -> Result<Option<DeltaPosition>, DbErr> {
     let query = Query::with(
         format!(
-            "SELECT c.seq, d.ordinal, c.settled_at, {DELTA_COLUMNS} FROM change c \
-             JOIN figure_delta d ON d.change_id = c.id WHERE c.seq >= $1 AND (c.seq, d.ordinal) > ($1, $2) \
-             AND c.seq <= $3 ORDER BY c.seq, d.ordinal LIMIT {DELTAS_AT_ONCE}"
+            "SELECT c.seq, d.ordinal, c.settled_at, {} FROM change c JOIN {} d ON d.change_id = c.id WHERE c.seq >= $1 \
+             AND (c.seq, d.ordinal) > ($1, $2) AND c.seq <= $3 ORDER BY c.seq, d.ordinal LIMIT {DELTAS_AT_ONCE}",
+            cube.delta_columns, cube.deltas.name
         ),
         [after.0.into(), after.1.into(), up_to_seq.into()],
     );
@@ -346,15 +413,17 @@ pub async fn numbered_deltas(
 /// numbering. Answers where the page ends, if another may follow.
 pub async fn folded_deltas(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     after: DeltaPosition,
     up_to_seq: i64,
     sums: &mut Sums,
 ) -> Result<Option<DeltaPosition>, DbErr> {
     let query = Query::with(
         format!(
-            "SELECT d.change_id, d.ordinal, c.settled_at, {DELTA_COLUMNS} FROM figure_delta d \
-             JOIN change c ON c.id = d.change_id WHERE (d.change_id, d.ordinal) > ($1, $2) \
-             AND c.seq <= $3 ORDER BY d.change_id, d.ordinal LIMIT {DELTAS_AT_ONCE}"
+            "SELECT d.change_id, d.ordinal, c.settled_at, {} FROM {} d JOIN change c ON c.id = d.change_id \
+             WHERE (d.change_id, d.ordinal) > ($1, $2) AND c.seq <= $3 ORDER BY d.change_id, d.ordinal \
+             LIMIT {DELTAS_AT_ONCE}",
+            cube.delta_columns, cube.deltas.name
         ),
         [after.0.into(), after.1.into(), up_to_seq.into()],
     );
@@ -377,11 +446,7 @@ async fn read_page(
     Ok(last.filter(|_| rows.len() == DELTAS_AT_ONCE))
 }
 
-/// The columns that [`read_delta`] reads, of a `figure_delta d`.
-pub const DELTA_COLUMNS: &str = "d.effective_on, d.kind, d.prefecture, d.vendor_id, d.chain_id, \
-                                 d.open_count, d.applied_count, d.ready_count, d.live_count";
-
-/// Reads [`DELTA_COLUMNS`].
+/// Reads what a cube adds.
 pub fn read_delta(row: &mut Row<'_>) -> Result<StoredDelta, DbErr> {
     let effective_on = row.take()?;
     let cell = read_cell(row)?;
@@ -428,9 +493,9 @@ pub fn add_encoded(grid: &mut Grid, bytes: &[u8]) -> Result<(), DbErr> {
         .ok_or_else(|| DbErr::Type("a stored total can't be read".to_owned()))
 }
 
-/// Removes all folded totals, before they are built anew.
-pub async fn clear_totals(transaction: &Transaction) -> Result<(), DbErr> {
-    Query::new("DELETE FROM figure_total")
+/// Removes all folded totals of a cube, before they are built anew.
+pub async fn clear_totals(transaction: &Transaction, cube: &Cube) -> Result<(), DbErr> {
+    Query::new(format!("DELETE FROM {}", cube.totals.name))
         .execute(transaction)
         .await?;
     Ok(())

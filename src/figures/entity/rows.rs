@@ -26,6 +26,8 @@ pub struct Filter {
     pub vendors: Vec<Option<OrganisationId>>,
     /// Any of these chains; `None` stands for none.
     pub chains: Vec<Option<OrganisationId>>,
+    /// Only stores of some chain.
+    pub only_stores: bool,
 }
 
 impl Filter {
@@ -37,10 +39,12 @@ impl Filter {
             prefectures: _,
             vendors,
             chains,
+            only_stores,
         } = self;
         self.passes_place(cell.kind, cell.prefecture)
             && (vendors.is_empty() || vendors.contains(&cell.vendor))
             && (chains.is_empty() || chains.contains(&cell.chain))
+            && (!only_stores || cell.chain.is_some())
     }
 
     /// Do a kind and a prefecture pass?
@@ -85,6 +89,7 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         prefectures,
         vendors,
         chains,
+        only_stores,
     } = filter;
     query.and_any("p.kind", kinds.iter().map(|kind| i64::from(kind.code())));
     if let Some(prefectures) = prefectures {
@@ -102,6 +107,10 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         "p.chain_id",
         chains.iter().map(|id| id.map_or(0, |id| id.0)),
     );
+    if *only_stores {
+        // As the partial index says it.
+        query.push(" AND p.chain_id <> 0");
+    }
     let Scope::Any(clauses) = scope else {
         return;
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
-use super::{Block, Cell, Counts, FIGURE_TOTAL, Grid, Series, StoredDelta, TOTAL_KEY, add_encoded};
+use super::{Block, Cell, Counts, Cube, Grid, Series, StoredDelta, TOTAL_KEY, add_encoded};
 use crate::{
     app::civil_day,
     db::{DbErr, OrganisationId, Query, Row, Transaction, Values},
@@ -207,29 +207,33 @@ impl Sums {
     }
 
     /// Adds these sums to the stored totals.
-    pub async fn fold_into(mut self, transaction: &Transaction) -> Result<(), DbErr> {
+    pub async fn fold_into(mut self, transaction: &Transaction, cube: &Cube) -> Result<(), DbErr> {
         let mut changed = Vec::new();
         while let Some((series, deltas)) = self.next_series() {
-            changed.extend(fold_series(transaction, series, deltas).await?);
+            changed.extend(fold_series(transaction, cube, series, deltas).await?);
             if changed.len() >= ROWS_AT_ONCE {
                 let rows = std::mem::take(&mut changed);
-                FIGURE_TOTAL.upsert(transaction, &TOTAL_KEY, rows).await?;
+                cube.totals.upsert(transaction, &TOTAL_KEY, rows).await?;
             }
         }
-        FIGURE_TOTAL.upsert(transaction, &TOTAL_KEY, changed).await
+        cube.totals.upsert(transaction, &TOTAL_KEY, changed).await
     }
 
     /// Writes these sums where no totals are.
-    pub async fn insert_into(mut self, transaction: &Transaction) -> Result<(), DbErr> {
+    pub async fn insert_into(
+        mut self,
+        transaction: &Transaction,
+        cube: &Cube,
+    ) -> Result<(), DbErr> {
         let mut rows = Vec::new();
         while let Some(more) = self.next_rows() {
             rows.extend(more);
             if rows.len() >= ROWS_AT_ONCE {
                 let rows = std::mem::take(&mut rows);
-                FIGURE_TOTAL.insert(transaction, rows).await?;
+                cube.totals.insert(transaction, rows).await?;
             }
         }
-        FIGURE_TOTAL.insert(transaction, rows).await
+        cube.totals.insert(transaction, rows).await
     }
 }
 
@@ -257,6 +261,7 @@ fn add_all(grid: &mut Grid, deltas: &[Known]) {
 /// The rows of a series that change when deltas are added from their days on.
 async fn fold_series(
     transaction: &Transaction,
+    cube: &Cube,
     series: Series,
     deltas: &[Known],
 ) -> Result<Vec<Values>, DbErr> {
@@ -265,7 +270,7 @@ async fn fold_series(
         return Ok(Vec::new());
     };
     let (mut before, mut later) = (Grid::default(), BTreeMap::new());
-    for (day, grid) in stored_from(transaction, &series, first).await? {
+    for (day, grid) in stored_from(transaction, cube, &series, first).await? {
         if day < first {
             before = grid;
         } else {
@@ -292,15 +297,19 @@ async fn fold_series(
 /// A series' stored totals from a day on, and the last before it.
 async fn stored_from(
     transaction: &Transaction,
+    cube: &Cube,
     series: &Series,
     first: NaiveDate,
 ) -> Result<Vec<(NaiveDate, Grid)>, DbErr> {
     let (level, start) = series.block.key();
+    let totals = cube.totals.name;
     let rows = Query::with(
-        "SELECT effective_on, counts FROM figure_total WHERE block_level = $1 AND block_start = $2 \
-         AND vendor_id = $3 AND chain_id = $4 AND effective_on >= COALESCE((SELECT max(effective_on) \
-         FROM figure_total WHERE block_level = $1 AND block_start = $2 AND vendor_id = $3 \
-         AND chain_id = $4 AND effective_on < $5), $5) ORDER BY effective_on",
+        format!(
+            "SELECT effective_on, counts FROM {totals} WHERE block_level = $1 AND block_start = $2 \
+             AND vendor_id = $3 AND chain_id = $4 AND effective_on >= COALESCE((SELECT max(effective_on) \
+             FROM {totals} WHERE block_level = $1 AND block_start = $2 AND vendor_id = $3 \
+             AND chain_id = $4 AND effective_on < $5), $5) ORDER BY effective_on"
+        ),
         [
             level.into(),
             start.into(),

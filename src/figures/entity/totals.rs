@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use super::{ANY, Block, DELTA_COLUMNS, Series, StoredDelta, add_encoded, read_delta};
+use super::{ANY, Block, Cube, Series, StoredDelta, add_encoded, read_delta};
 use crate::{
     app::civil_day,
     db::{Backend, ConnectionTrait, DbErr, OrganisationId, Query, Row},
@@ -15,21 +15,18 @@ use crate::{
 const NO_DELTA: &str = "CAST(NULL AS DATE), CAST(0 AS SMALLINT), CAST(0 AS SMALLINT), CAST(0 AS BIGINT), \
                         CAST(0 AS BIGINT), 0, 0, 0, 0";
 
-/// Deltas summed by day, kind and prefecture, in the columns of one: an import leaves thousands on a day.
-const SUMMED_DELTAS: &str = "d.effective_on, d.kind, d.prefecture, CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
-                             CAST(sum(d.open_count) AS INTEGER), CAST(sum(d.applied_count) AS INTEGER), \
-                             CAST(sum(d.ready_count) AS INTEGER), CAST(sum(d.live_count) AS INTEGER)";
-
 /// The counts of a series as of a day, with everything that is committed.
 pub async fn grid(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     series: &Series,
     as_of: NaiveDate,
 ) -> Result<Grid, DbErr> {
     let (level, start) = series.block.key();
+    let totals = cube.totals.name;
     let mut query = Query::with(
         format!(
-            "SELECT counts, {NO_DELTA} FROM (SELECT counts FROM figure_total WHERE block_level = $1 AND \
+            "SELECT counts, {NO_DELTA} FROM (SELECT counts FROM {totals} WHERE block_level = $1 AND \
              block_start = $2 AND vendor_id = $3 AND chain_id = $4 AND effective_on <= $5 \
              ORDER BY effective_on DESC LIMIT 1) AS folded"
         ),
@@ -43,8 +40,10 @@ pub async fn grid(
     );
     let backend = Backend::of(connection);
     for sort in Beside::NotFolded.sorts() {
-        query.push(" UNION ALL SELECT NULL, ").push(DELTA_COLUMNS);
-        Beside::NotFolded.push_deltas(&mut query, backend, *sort);
+        query
+            .push(" UNION ALL SELECT NULL, ")
+            .push(cube.delta_columns);
+        Beside::NotFolded.push_deltas(&mut query, cube, backend, *sort);
         query.push(" AND d.effective_on <= $5");
         if series.vendor != ANY {
             query.push(" AND d.vendor_id = $3");
@@ -63,9 +62,10 @@ pub async fn grid(
 /// The counts of every vendor as of a day; `None` stands for facilities that engage none.
 pub async fn grids_by_vendor(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     as_of: NaiveDate,
 ) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
-    let mut grids = grids_by(connection, Member::Vendor, as_of).await?;
+    let mut grids = grids_by(connection, cube, Member::Vendor, as_of).await?;
     grids.remove(&ANY);
     Ok(grids
         .into_iter()
@@ -77,9 +77,10 @@ pub async fn grids_by_vendor(
 /// the nation less the chains.
 pub async fn grids_by_chain(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     as_of: NaiveDate,
 ) -> Result<Vec<(Option<OrganisationId>, Grid)>, DbErr> {
-    let mut grids = grids_by(connection, Member::Chain, as_of).await?;
+    let mut grids = grids_by(connection, cube, Member::Chain, as_of).await?;
     let mut none = grids.remove(&ANY).unwrap_or_default();
     grids.remove(&0);
     for chain in grids.values() {
@@ -95,15 +96,17 @@ pub async fn grids_by_chain(
 /// The counts of every member of a dimension, and of [`ANY`], in one snapshot.
 async fn grids_by(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     dimension: Member,
     as_of: NaiveDate,
 ) -> Result<BTreeMap<i64, Grid>, DbErr> {
     let (level, start) = Block::All.key();
     let (member, other) = dimension.columns();
+    let totals = cube.totals.name;
     let mut query = Query::with(
         format!(
-            "SELECT t.{member}, t.counts, {NO_DELTA} FROM figure_total t JOIN (SELECT {member}, \
-             max(effective_on) AS effective_on FROM figure_total WHERE block_level = $1 AND block_start = $2 \
+            "SELECT t.{member}, t.counts, {NO_DELTA} FROM {totals} t JOIN (SELECT {member}, \
+             max(effective_on) AS effective_on FROM {totals} WHERE block_level = $1 AND block_start = $2 \
              AND {other} = $3 AND effective_on <= $4 GROUP BY {member}) AS last \
              ON last.{member} = t.{member} AND last.effective_on = t.effective_on \
              WHERE t.block_level = $1 AND t.block_start = $2 AND t.{other} = $3"
@@ -113,8 +116,8 @@ async fn grids_by(
     let backend = Backend::of(connection);
     for sort in Beside::NotFolded.sorts() {
         query.push(" UNION ALL SELECT d.").push(member);
-        query.push(", NULL, ").push(DELTA_COLUMNS);
-        Beside::NotFolded.push_deltas(&mut query, backend, *sort);
+        query.push(", NULL, ").push(cube.delta_columns);
+        Beside::NotFolded.push_deltas(&mut query, cube, backend, *sort);
         query.push(" AND d.effective_on <= $4");
     }
     let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
@@ -148,7 +151,8 @@ impl Member {
 }
 
 /// Which totals hold a series, and which changes count beside them.
-struct Pieces {
+struct Pieces<'a> {
+    cube: &'a Cube,
     series: Series,
     /// The blocks whose totals are added up.
     blocks: Vec<Block>,
@@ -188,8 +192,9 @@ impl Beside {
     }
 
     /// Appends the deltas `d` of the changes of a sort, which are few beside all that there are.
-    fn push_deltas(self, query: &mut Query, backend: Backend, sort: Sort) {
-        query.push(" FROM figure_delta d WHERE d.change_id");
+    fn push_deltas(self, query: &mut Query, cube: &Cube, backend: Backend, sort: Sort) {
+        query.push(" FROM ").push(cube.deltas.name);
+        query.push(" d WHERE d.change_id");
         query.push_answers(backend, |query| {
             query.push("SELECT c.id FROM change c WHERE ");
             self.push(query, sort);
@@ -222,10 +227,12 @@ impl Beside {
 /// The counts of a series on each of some days, with everything that is committed.
 pub async fn grids(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     series: &Series,
     days: &[NaiveDate],
 ) -> Result<Vec<Grid>, DbErr> {
     let pieces = Pieces {
+        cube,
         series: *series,
         blocks: vec![series.block],
         beside: Beside::NotFolded,
@@ -237,6 +244,7 @@ pub async fn grids(
 /// known time from their blocks, and the rest of the last day from its changes.
 pub async fn nation_known(
     connection: &impl ConnectionTrait,
+    cube: &Cube,
     days: &[NaiveDate],
     seq: i64,
 ) -> Result<Vec<Grid>, DbErr> {
@@ -244,6 +252,7 @@ pub async fn nation_known(
         return Ok(vec![Grid::default(); days.len()]);
     };
     let pieces = Pieces {
+        cube,
         series: Series::NATION,
         blocks: Block::before(first, last),
         beside: Beside::UpTo {
@@ -259,7 +268,7 @@ pub async fn nation_known(
 /// Adds pieces up, in one statement and so in one snapshot.
 async fn sum(
     connection: &impl ConnectionTrait,
-    pieces: &Pieces,
+    pieces: &Pieces<'_>,
     days: &[NaiveDate],
 ) -> Result<Vec<Grid>, DbErr> {
     let backend = Backend::of(connection);
@@ -273,9 +282,9 @@ async fn sum(
         .map(|(level, start)| (i64::from(level), start))
         .collect();
     let places: Vec<(i64, NaiveDate)> = (0..).zip(days.iter().copied()).collect();
-    let mut query = Query::new(
-        "SELECT asked.place, (SELECT counts FROM figure_total t WHERE t.block_level = block.level \
-         AND t.block_start = block.start AND t.vendor_id = ",
+    let mut query = Query::new("SELECT asked.place, (SELECT counts FROM ");
+    query.push(pieces.cube.totals.name).push(
+        " t WHERE t.block_level = block.level AND t.block_start = block.start AND t.vendor_id = ",
     );
     query.bind(pieces.series.vendor).push(" AND t.chain_id = ");
     query
@@ -288,8 +297,10 @@ async fn sum(
     query.bind_pairs(backend, &places).push(") AS asked");
     for sort in pieces.beside.sorts() {
         query.push(" UNION ALL SELECT CAST(-1 AS BIGINT), NULL, ");
-        query.push(SUMMED_DELTAS);
-        pieces.beside.push_deltas(&mut query, backend, *sort);
+        query.push(pieces.cube.summed_columns);
+        pieces
+            .beside
+            .push_deltas(&mut query, pieces.cube, backend, *sort);
         query.push(" AND d.effective_on <= ").bind(*last);
         for (column, member) in [
             ("d.vendor_id", pieces.series.vendor),

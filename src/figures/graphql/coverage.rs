@@ -45,7 +45,8 @@ impl FigureReporter {
         self.reporter.facilities
     }
 
-    /// Up to which day its records are complete, by its own word; null if it never said so, or took it back.
+    /// Up to which day its records are complete, by its own word; null if it never said so, or took it back. Those who do
+    /// not count the whole nation are told no later day than that of the figures.
     async fn complete_to(&self) -> Option<Date> {
         self.reporter.complete_to.map(Date)
     }

@@ -27,6 +27,7 @@ use crate::{
         entity::rows::Filter,
         service::{
             Answer, Coverage, Dimension, Group, Movements, Question, Reading, ask_on_days, bands,
+            counts_by_today,
         },
     },
 };
@@ -254,6 +255,8 @@ async fn read(
         .flatten()
         .all(|known| known != Known::Now);
     let is_one_statement = earlier.is_none() && wanted.is_nothing();
+    // What is counted by today's links changes even if the past does not.
+    let is_settled = is_settled && !counts_by_today(actor);
     let reading = if is_settled || is_one_statement {
         Reading::apart(database)
     } else {
@@ -467,6 +470,7 @@ fn read_filter(filter: FigureFilter) -> ApiResult<Filter> {
         prefectures: within_bureaus(prefectures, &filter.bureaus),
         vendors: members(&filter.vendor_ids)?,
         chains: members(&filter.chain_ids)?,
+        only_stores: false,
     })
 }
 

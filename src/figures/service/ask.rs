@@ -12,7 +12,7 @@ use crate::{
     figures::{
         Cell, Counts, Grid, Level,
         entity::{
-            Series,
+            Cube, Series,
             rows::{self, Filter},
             totals::{self, Member},
         },
@@ -123,6 +123,12 @@ enum Source {
     Rows,
 }
 
+/// Is a question answered from rows? Then it costs the same by vendor and chain as by either.
+pub(super) fn is_from_rows(actor: &Actor, question: &Question) -> bool {
+    let (question, scope) = narrow_to_scope(question, actor.scope(Permission::FiguresRead));
+    matches!(source(&question, &scope), Source::Rows)
+}
+
 /// Answers a question within what the actor may count.
 pub(super) async fn answer(
     connection: &impl ConnectionTrait,
@@ -137,23 +143,29 @@ pub(super) async fn answer(
     let mut answer = Answer::new();
     match source(&question, &scope) {
         Source::Grid(series) => {
-            let grid = totals::grid(connection, &series, question.as_of).await?;
+            let grid = totals::grid(connection, &Cube::LEVELS, &series, question.as_of).await?;
             let member = |id: i64| (id > 0).then_some(OrganisationId(id));
             let (vendor, chain) = (member(series.vendor), member(series.chain));
             add_grid(&mut answer, &question, vendor, chain, &grid);
         }
         Source::Known(seq) => {
-            for grid in totals::nation_known(connection, &[question.as_of], seq).await? {
+            for grid in
+                totals::nation_known(connection, &Cube::LEVELS, &[question.as_of], seq).await?
+            {
                 add_grid(&mut answer, &question, None, None, &grid);
             }
         }
         Source::Members(Member::Vendor) => {
-            for (vendor, grid) in totals::grids_by_vendor(connection, question.as_of).await? {
+            for (vendor, grid) in
+                totals::grids_by_vendor(connection, &Cube::LEVELS, question.as_of).await?
+            {
                 add_grid(&mut answer, &question, vendor, None, &grid);
             }
         }
         Source::Members(Member::Chain) => {
-            for (chain, grid) in totals::grids_by_chain(connection, question.as_of).await? {
+            for (chain, grid) in
+                totals::grids_by_chain(connection, &Cube::LEVELS, question.as_of).await?
+            {
                 add_grid(&mut answer, &question, None, chain, &grid);
             }
         }
@@ -186,8 +198,8 @@ pub(super) async fn on_days(
     };
     let (question, scope) = narrow_to_scope(&question, scope);
     let grids = match source(&question, &scope) {
-        Source::Grid(series) => totals::grids(connection, &series, days).await?,
-        Source::Known(seq) => totals::nation_known(connection, days, seq).await?,
+        Source::Grid(series) => totals::grids(connection, &Cube::LEVELS, &series, days).await?,
+        Source::Known(seq) => totals::nation_known(connection, &Cube::LEVELS, days, seq).await?,
         Source::Members(_) | Source::Rows => {
             let (known, filter) = (question.known, &question.filter);
             return rows::count_on_days(connection, days, known, filter, &scope).await;
@@ -277,8 +289,9 @@ fn source(question: &Question, scope: &Scope) -> Source {
         prefectures: _,
         vendors,
         chains,
+        only_stores,
     } = &question.filter;
-    if *scope != Scope::All {
+    if *scope != Scope::All || *only_stores {
         return Source::Rows;
     }
     let by_vendor = question.groups_by(Dimension::Vendor);

@@ -6,9 +6,8 @@ use chrono::NaiveDate;
 
 use super::ask::{self, Answer, Dimension, Group, Question};
 use crate::{
-    auth::Actor,
+    auth::{Actor, Permission, Scope},
     db::{ConnectionTrait, DbErr, OrganisationId},
-    figures::Counts,
     reporting,
 };
 
@@ -45,29 +44,37 @@ impl Coverage {
         actor: &Actor,
         question: &Question,
     ) -> Result<Self, DbErr> {
-        let by = |dimension| Question {
-            group_by: vec![dimension],
-            ..question.clone()
+        let by = |group_by: Vec<Dimension>, only_stores| {
+            let mut question = question.clone();
+            question.group_by = group_by;
+            question.filter.only_stores = only_stores;
+            question
         };
-        let vendors = ask::answer(connection, actor, &by(Dimension::Vendor)).await?;
-        let chains = ask::answer(connection, actor, &by(Dimension::Chain)).await?;
-        let of_vendors = organisations(&vendors, |group| group.vendor);
-        let of_chains = organisations(&chains, |group| group.chain);
-        let ids: Vec<OrganisationId> = of_vendors.keys().chain(of_chains.keys()).copied().collect();
-        let said = reporting::entity::in_force(connection, &ids, question.known).await?;
-        let complete = |id: &OrganisationId| said.get(id).is_some_and(|day| *day >= question.as_of);
-        // The stores of chains, by their vendors: both may have reported, and a facility is covered once.
-        let mut of_stores = Question {
-            group_by: vec![Dimension::Vendor, Dimension::Chain],
-            ..question.clone()
-        };
-        of_stores.filter.chains = of_chains.keys().copied().map(Some).collect();
-        let stores = if of_chains.is_empty() {
-            Answer::new()
+        let both = vec![Dimension::Vendor, Dimension::Chain];
+        // Whoever reports, and how many of each pair: all pairs, or those of the stores beside each vendor's total.
+        let of_each = by(vec![Dimension::Vendor], false);
+        let (vendors, stores) = if ask::is_from_rows(actor, &of_each) {
+            let all = ask::answer(connection, actor, &by(both, false)).await?;
+            (all.clone(), all)
         } else {
-            ask::answer(connection, actor, &of_stores).await?
+            let vendors = ask::answer(connection, actor, &of_each).await?;
+            let stores = ask::answer(connection, actor, &by(both, true)).await?;
+            (vendors, stores)
         };
-        let is_covered = |id: Option<OrganisationId>| id.as_ref().is_some_and(complete);
+        let of_vendors = organisations(&vendors, |group| group.vendor);
+        let of_chains = organisations(&stores, |group| group.chain);
+        let ids: Vec<OrganisationId> = of_vendors.keys().chain(of_chains.keys()).copied().collect();
+        let mut said = reporting::entity::in_force(connection, &ids, question.known).await?;
+        if actor.scope(Permission::FiguresRead) != Scope::All {
+            // Others are told whether it is complete by the day, and not what happened since.
+            for day in said.values_mut() {
+                *day = (*day).min(question.as_of);
+            }
+        }
+        let is_covered = |id: Option<OrganisationId>| {
+            let day = id.and_then(|id| said.get(&id));
+            day.is_some_and(|day| *day >= question.as_of)
+        };
         let mut coverage = Self::default();
         for (group, counts) in &vendors {
             let vendor = group.vendor.flatten();
@@ -76,20 +83,24 @@ impl Coverage {
             coverage.unassigned += if vendor.is_none() { counts.all } else { 0 };
         }
         for (group, counts) in &stores {
+            let Some(chain) = group.chain.flatten() else {
+                continue;
+            };
             let vendor = group.vendor.flatten();
-            if is_covered(group.chain.flatten()) && !is_covered(vendor) {
+            // Both may have reported, and a facility is covered once.
+            if is_covered(Some(chain)) && !is_covered(vendor) {
                 coverage.covered += counts.all;
             }
             coverage.unassigned -= if vendor.is_none() { counts.all } else { 0 };
         }
-        let reporters = |found: HashMap<OrganisationId, Counts>, dimension| {
+        let reporters = |found: HashMap<OrganisationId, i64>, dimension| {
             let said = &said;
             found
                 .into_iter()
-                .map(move |(organisation, counts)| Reporter {
+                .map(move |(organisation, facilities)| Reporter {
                     organisation,
                     dimension,
-                    facilities: counts.all,
+                    facilities,
                     complete_to: said.get(&organisation).copied(),
                 })
         };
@@ -103,14 +114,16 @@ impl Coverage {
     }
 }
 
-/// What the organisations of an answer count, those that count nothing open left out.
+/// How many open facilities an answer has of each organisation.
 fn organisations(
     answer: &Answer,
     of: impl Fn(&Group) -> Option<Option<OrganisationId>>,
-) -> HashMap<OrganisationId, Counts> {
-    answer
-        .iter()
-        .filter(|(_, counts)| counts.all > 0)
-        .filter_map(|(group, counts)| Some((of(group).flatten()?, *counts)))
-        .collect()
+) -> HashMap<OrganisationId, i64> {
+    let mut found = HashMap::new();
+    for (group, counts) in answer.iter().filter(|(_, counts)| counts.all > 0) {
+        if let Some(organisation) = of(group).flatten() {
+            *found.entry(organisation).or_default() += counts.all;
+        }
+    }
+    found
 }

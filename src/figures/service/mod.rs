@@ -12,11 +12,11 @@ pub use ask::{Answer, Dimension, Group, Question};
 pub use bands::{Bands, Threshold, bands};
 pub use coverage::{Coverage, Reporter};
 pub use differences::{Difference, Movements};
-pub use reading::{Reading, ask, ask_on_days};
+pub use reading::{Reading, ask, ask_on_days, counts_by_today};
 
 use super::{
-    Deltas, Period, difference,
-    entity::{self, Sums},
+    Deltas, Period, WorkStep, difference,
+    entity::{self, Cube, Sums},
 };
 use crate::{
     change::{self, Horizon},
@@ -30,15 +30,19 @@ const FOLD_DELTAS: usize = 100_000;
 /// Only one process folds at a time.
 const FOLD_LOCK: i64 = 0x4b41_4954_0001;
 
-/// How the periods of a facility change.
+/// How the periods and the work of a facility change.
 #[derive(Clone, Debug)]
-pub struct PeriodChange<'a> {
+pub struct FacilityChange<'a> {
     /// The facility.
     pub facility: FacilityId,
     /// As they were known; empty for a new facility.
     pub before: &'a [Period],
     /// As they are known from now on.
     pub after: &'a [Period],
+    /// Its work as it was known.
+    pub work_before: &'a [WorkStep],
+    /// Its work as it is known from now on.
+    pub work_after: &'a [WorkStep],
 }
 
 /// Writes what a change does to the counts: periods that end, periods that begin, and the deltas.
@@ -46,15 +50,18 @@ pub async fn record(
     database: &Database,
     transaction: &Transaction,
     change: ChangeId,
-    changes: &[PeriodChange<'_>],
+    changes: &[FacilityChange<'_>],
 ) -> Result<(), DbErr> {
     let mut deltas = Deltas::default();
+    let mut work = Deltas::default();
     let mut removed: Vec<(i64, NaiveDate)> = Vec::new();
     let mut added = Vec::new();
-    for PeriodChange {
+    for FacilityChange {
         facility,
         before,
         after,
+        work_before,
+        work_after,
     } in changes
     {
         let (gone, come) = difference(before, after);
@@ -68,10 +75,12 @@ pub async fn record(
             deltas.add(period);
             added.push((*facility, *period));
         }
+        work.replace_work(work_before, work_after);
     }
     entity::remove_periods(database, transaction, change, &removed).await?;
     entity::add_periods(transaction, change, &added).await?;
-    entity::add_deltas(transaction, change, &deltas).await
+    entity::add_deltas(transaction, &Cube::LEVELS, change, &deltas).await?;
+    entity::add_deltas(transaction, &Cube::WORK, change, &work).await
 }
 
 /// Folds numbered changes into totals, some at a time. Answers how many changes are left to fold. What is
@@ -81,7 +90,7 @@ pub async fn fold(database: &Database) -> Result<i64, DbErr> {
     if horizon.folded_seq >= horizon.last_seq {
         return Ok(0);
     }
-    let (sums, up_to) = sum_next(database, &horizon).await?;
+    let (levels, work, up_to) = sum_next(database, &horizon).await?;
     let transaction = database.begin().await?;
     let alone = database.try_lock(&transaction, FOLD_LOCK).await?;
     if !alone || change::horizon(&transaction).await?.folded_seq != horizon.folded_seq {
@@ -89,26 +98,35 @@ pub async fn fold(database: &Database) -> Result<i64, DbErr> {
         transaction.rollback().await?;
         return Ok(0);
     }
-    sums.fold_into(&transaction).await?;
+    levels.fold_into(&transaction, &Cube::LEVELS).await?;
+    work.fold_into(&transaction, &Cube::WORK).await?;
     change::set_folded(&transaction, up_to).await?;
     transaction.commit().await?;
     Ok(horizon.last_seq - up_to)
 }
 
 /// Sums the changes to be folded next: whole ones, up to the number that is answered.
-async fn sum_next(database: &Database, horizon: &Horizon) -> Result<(Sums, i64), DbErr> {
+async fn sum_next(database: &Database, horizon: &Horizon) -> Result<(Sums, Sums, i64), DbErr> {
     let mut up_to = horizon.last_seq.min(horizon.folded_seq + FOLD_AT_ONCE);
     let mut sums = Sums::default();
     let mut next = Some(entity::after_change(horizon.folded_seq));
     while let Some(after) = next {
-        next = entity::numbered_deltas(database.read(), after, up_to, &mut sums).await?;
+        let page = entity::numbered_deltas(database.read(), &Cube::LEVELS, after, up_to, &mut sums);
+        next = page.await?;
         if let Some((seq, _)) = next
             && sums.len() >= FOLD_DELTAS
         {
             up_to = seq;
         }
     }
-    Ok((sums, up_to))
+    // A change adds no more to the work than to the levels, or little more.
+    let mut work = Sums::default();
+    let mut next = Some(entity::after_change(horizon.folded_seq));
+    while let Some(after) = next {
+        let page = entity::numbered_deltas(database.read(), &Cube::WORK, after, up_to, &mut work);
+        next = page.await?;
+    }
+    Ok((sums, work, up_to))
 }
 
 /// Builds all totals anew from the deltas, while others read the old ones and write on.
@@ -116,13 +134,16 @@ pub async fn rebuild(database: &Database) -> Result<(), DbErr> {
     let transaction = database.begin().await?;
     database.lock(&transaction, FOLD_LOCK).await?;
     let last_seq = change::horizon(&transaction).await?.last_seq;
-    entity::clear_totals(&transaction).await?;
-    let mut sums = Sums::default();
-    let mut next = Some((0, 0));
-    while let Some(after) = next {
-        next = entity::folded_deltas(&transaction, after, last_seq, &mut sums).await?;
+    for cube in &Cube::ALL {
+        entity::clear_totals(&transaction, cube).await?;
+        let mut sums = Sums::default();
+        let mut next = Some((0, 0));
+        while let Some(after) = next {
+            let page = entity::folded_deltas(&transaction, cube, after, last_seq, &mut sums);
+            next = page.await?;
+        }
+        sums.insert_into(&transaction, cube).await?;
     }
-    sums.insert_into(&transaction).await?;
     change::set_folded(&transaction, last_seq).await?;
     transaction.commit().await
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::step::{Ground, MOST_REFERENCE, Order, Step, bad_day};
+use super::step::{Ground, MOST_REFERENCE, Order, Step, bad_day, told_minutes};
 use crate::{
     auth::{Clause, Permission, Scope},
     change::{self, WriteError, Writer},
@@ -259,7 +259,8 @@ impl Request {
                 if let Some(said) = said {
                     self.draft.take(facility, said, index);
                 }
-                let event = Event::set(Aspect::Installation, step.day().unwrap_or(today), None);
+                let minutes = told_minutes(order, &planned.order);
+                let event = Event::set(Aspect::Installation, step.day().unwrap_or(today), minutes);
                 // How it ended is remarked in the order, which not everybody sees who sees the facility.
                 let note = row.note.clone().filter(|_| !step.ends());
                 self.tell(facility, event.with_note(note), index)?;

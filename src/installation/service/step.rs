@@ -240,6 +240,17 @@ impl Order {
     }
 }
 
+/// What it says of how long the installation of its facility took, in the value of the event that tells of a step: `None`
+/// for nothing, 0 for that it is not known.
+pub(super) fn told_minutes(before: Option<&Order>, now: &Order) -> Option<i64> {
+    let is_done = |order: &Order| order.now.status == InstallationStatus::Done;
+    match (before.is_some_and(is_done), is_done(now)) {
+        (false, true) => Some(now.now.minutes.map_or(0, i64::from)),
+        (true, false) => Some(0),
+        _ => None,
+    }
+}
+
 /// What a step does, once nothing is wrong with it.
 #[derive(Debug)]
 pub(super) struct Move {

@@ -4,8 +4,8 @@ use crate::{
     change::Writer,
     db::{ChangeId, DbErr, EventId, FacilityId, Transaction},
     figures::{
-        Period,
-        service::{PeriodChange, record},
+        Period, WorkStep,
+        service::{FacilityChange, record},
     },
     milestone::{
         Blocker, Derived, Event,
@@ -62,8 +62,8 @@ pub async fn commit(
     entity::write_days(writer.database, transaction, &MILESTONE_PLAN, &plans).await?;
     let blockers: Vec<CurrentDay> = amended.iter().flat_map(changed_blockers).collect();
     entity::write_days(writer.database, transaction, &FACILITY_BLOCKER, &blockers).await?;
-    let periods: Vec<PeriodChange<'_>> = amended.iter().filter_map(changed_periods).collect();
-    record(writer.database, transaction, change, &periods).await?;
+    let counted: Vec<FacilityChange<'_>> = amended.iter().filter_map(counted).collect();
+    record(writer.database, transaction, change, &counted).await?;
     let mut ids = ids.into_iter();
     Ok(amended
         .iter()
@@ -74,15 +74,16 @@ pub async fn commit(
         .collect())
 }
 
-fn changed_periods(one: &Amended) -> Option<PeriodChange<'_>> {
-    let before: &[Period] = one
-        .before
-        .as_ref()
-        .map_or(&[], |before| before.periods.as_slice());
-    (before != one.after.periods.as_slice()).then_some(PeriodChange {
+/// What of a facility figures count otherwise from now on.
+fn counted(one: &Amended) -> Option<FacilityChange<'_>> {
+    let before: &[Period] = one.before.as_ref().map_or(&[], |before| &before.periods);
+    let work: &[WorkStep] = one.before.as_ref().map_or(&[], |before| &before.work);
+    (before != one.after.periods || work != one.after.work).then_some(FacilityChange {
         facility: one.facility,
         before,
         after: &one.after.periods,
+        work_before: work,
+        work_after: &one.after.work,
     })
 }
 

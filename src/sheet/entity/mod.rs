@@ -13,7 +13,7 @@ pub use rows::{
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{SheetId, SheetProblem, SheetStatus, column::Columns, read::Layout};
+use super::{SheetId, SheetProblem, SheetRowOutcome, SheetStatus, column::Columns, read::Layout};
 use crate::{
     auth::{Actor, Identity, OrganisationName, Permission, read_name},
     change::{identity_columns, identity_of},
@@ -70,6 +70,14 @@ pub struct Sheet {
     pub complete_to: Option<NaiveDate>,
     /// The change that confirmed it.
     pub confirmed_by: Option<ChangeId>,
+}
+
+impl Sheet {
+    /// What it confirmed: in whose name, and by which change.
+    pub fn confirmation(&self) -> Option<(OrganisationId, ChangeId)> {
+        let organisation = self.organisation.as_ref().map(|one| one.id);
+        organisation.zip(self.confirmed_by)
+    }
 }
 
 const COLUMNS: &str = "s.id, o.id, o.name, s.identity_kind, s.identity_id, s.name, s.digest, s.byte_count, s.layout, \
@@ -451,7 +459,10 @@ pub async fn applied_before(
     let (kind, id) = identity_columns(&sheet.sender);
     let row = Query::with(
         "SELECT id FROM sheet WHERE digest = $1 AND id <> $2 AND status IN ($3, $7) \
-         AND (organisation_id = $4 OR (identity_kind = $5 AND identity_id = $6)) ORDER BY id DESC LIMIT 1",
+         AND (organisation_id = $4 OR (identity_kind = $5 AND identity_id = $6)) \
+         AND (status = $7 AND todo_count > 0 \
+             OR EXISTS (SELECT 1 FROM sheet_row r WHERE r.sheet_id = sheet.id AND r.outcome = $8)) \
+         ORDER BY id DESC LIMIT 1",
         [
             sheet.digest.clone().into(),
             sheet.id.0.into(),
@@ -460,6 +471,7 @@ pub async fn applied_before(
             kind.into(),
             id.into(),
             SheetStatus::Applying.code().into(),
+            SheetRowOutcome::Changed.code().into(),
         ],
     )
     .one(transaction)

@@ -65,8 +65,12 @@ pub struct SheetApplyInput {
     #[graphql(default = true)]
     gentle: bool,
     /// Confirm that everything that happened up to this day, included, is recorded once it is applied, as
-    /// `reportingConfirm` does; even if none of its rows would change anything. No row may be refused then.
+    /// `reportingConfirm` does; even if none of its rows would change anything. No row may be refused then. Not given:
+    /// the day that was given when it was sent, if any was.
     complete_to: Option<Date>,
+    /// Confirm nothing, whatever was given when it was sent.
+    #[graphql(default)]
+    without_confirmation: bool,
     #[graphql(flatten)]
     options: WriteOptions,
 }
@@ -160,6 +164,7 @@ impl SheetMutation {
             again: input.again,
             gentle: input.gentle,
             complete_to: input.complete_to.map(|day| day.0),
+            without_confirmation: input.without_confirmation,
         };
         let written = async {
             let writer = writer(context, "sheetApply", &input.options, &(id, &request))?;
@@ -252,7 +257,11 @@ impl From<UserError> for SheetPayload {
 
 /// Where in the input a problem lies.
 fn path_of(problem: &SheetProblem) -> Vec<String> {
-    let field = matches!(problem, SheetProblem::Reporting(_)).then_some("completeTo");
+    let is_of_it = matches!(
+        problem,
+        SheetProblem::Reporting(_) | SheetProblem::NotAllRecorded { .. }
+    );
+    let field = is_of_it.then_some("completeTo");
     let path = ["input"].into_iter().chain(field);
     path.map(str::to_owned).collect()
 }
@@ -263,6 +272,7 @@ async fn payload(
 ) -> ApiResult<SheetPayload> {
     let actor = &caller(context)?.actor;
     services(context)?.sheets.notify_one();
+    services(context)?.written.notify_one();
     let outcome = match written {
         Err(ApiError::Refused(problems)) => {
             return Ok(SheetPayload {

@@ -203,7 +203,8 @@ pub struct Sheet {
     /// Up to which day everything is recorded once it is applied, as whoever sent or applied it says.
     complete_to: Option<Date>,
     /// Global id of the change that confirmed it; null if nothing did: it was not asked for, the sheet is not applied
-    /// or was undone, some of its rows could not be written, or a later day is confirmed.
+    /// or is undone, some of its rows could not be written, whoever applied it may no longer report, or that day or a
+    /// later one is confirmed already.
     confirmation_change_id: Option<ID>,
     /// Where to get it with the result of each row in added columns (GET).
     result_path: String,
@@ -395,7 +396,9 @@ pub fn user_error(problem: &SheetProblem, path: Vec<String>, language: Language)
         SheetProblem::DoubledColumn { .. } | SheetProblem::DoubledRow { .. } => Code::DuplicateRow,
         SheetProblem::BadMappingName => Code::InvalidText,
         SheetProblem::AppliedBefore { .. } => Code::AppliedBefore,
-        SheetProblem::HasRefusedRows { .. } => Code::HasRefusedRows,
+        SheetProblem::HasRefusedRows { .. } | SheetProblem::NotAllRecorded { .. } => {
+            Code::HasRefusedRows
+        }
         SheetProblem::NothingToApply => Code::NothingToDo,
         SheetProblem::Fault => Code::Busy,
         SheetProblem::Ambiguous => Code::Ambiguous,

@@ -72,16 +72,21 @@ async fn confirm(
         return Ok(());
     };
     let counts = entity::counts(writer.database, transaction, &[sheet.id.0]).await?;
+    let not_recorded = [
+        SheetRowOutcome::Refused,
+        SheetRowOutcome::Conflict,
+        SheetRowOutcome::Undone,
+        SheetRowOutcome::NotUndone,
+    ];
     let is_left = counts.get(&sheet.id.0).is_some_and(|counts| {
-        counts.contains_key(&SheetRowOutcome::Refused)
-            || counts.contains_key(&SheetRowOutcome::Conflict)
+        not_recorded
+            .iter()
+            .any(|outcome| counts.contains_key(outcome))
     });
     if is_left || check_reporter(writer.actor, organisation.id).is_err() {
         return Ok(());
     }
-    let operation = "sheetApply";
-    let change =
-        confirm_within(writer, transaction, operation, organisation.id, complete_to).await?;
+    let change = confirm_within(writer, transaction, organisation.id, complete_to).await?;
     entity::set_confirmed(transaction, sheet.id, change).await
 }
 

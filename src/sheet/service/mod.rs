@@ -19,7 +19,7 @@ pub use request::{
 };
 pub use result::result;
 pub use run::run;
-pub use upload::{Received, UploadError, upload};
+pub use upload::{Received, UploadError, admit, upload};
 
 /// A file to be sent to somebody, from its beginning.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::{
     milestone::authority::{may_record_anything, organisations_that_record},
     reporting::{
         self, ReportingProblem,
-        service::{check_day, check_reporter},
+        service::{check_day, check_reporter, take_back_within},
     },
     sheet::{
         SheetId, SheetProblem, SheetRowOutcome, SheetStatus,
@@ -53,7 +53,11 @@ pub struct ApplyRequest {
     /// Leaving room for others.
     pub gentle: bool,
     /// Confirming that everything up to this day is recorded then; what was said when it was sent if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_to: Option<NaiveDate>,
+    /// Confirming nothing, whatever was said when it was sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_confirmation: bool,
 }
 
 /// Checks a sheet anew, by other columns perhaps.
@@ -144,12 +148,27 @@ pub async fn apply(
     };
     let will_change = count(SheetRowOutcome::WillChange);
     let refused = count(SheetRowOutcome::Refused) + count(SheetRowOutcome::Conflict);
-    let complete_to = request.complete_to.or(sheet.complete_to);
+    let complete_to = request
+        .complete_to
+        .or(sheet.complete_to)
+        .filter(|_| !request.without_confirmation);
     if let Some(day) = complete_to {
-        problems.extend(check_confirmation(writer, &asked.transaction, sheet, day).await?);
+        let undone = count(SheetRowOutcome::Undone) + count(SheetRowOutcome::NotUndone);
+        if refused + undone > 0 {
+            let count = refused + undone;
+            problems.push(SheetProblem::NotAllRecorded { count });
+        }
+        let found = check_confirmation(writer, &asked.transaction, sheet, day).await?;
+        // What is said already is no reason not to write rows.
+        let is_said = matches!(
+            found,
+            Some(SheetProblem::Reporting(
+                ReportingProblem::AlreadyConfirmed { .. }
+            ))
+        );
+        problems.extend(found.filter(|_| !is_said || will_change == 0));
     }
-    // With rows that are refused not everything is recorded.
-    if refused > 0 && (!request.without_refused || complete_to.is_some()) {
+    if refused > 0 && !request.without_refused && complete_to.is_none() {
         problems.push(SheetProblem::HasRefusedRows { count: refused });
     }
     if will_change == 0 && complete_to.is_none() {
@@ -237,17 +256,25 @@ pub async fn undo(
     let changed = counts
         .get(&id.0)
         .and_then(|one| one.get(&SheetRowOutcome::Changed));
-    let confirmed = asked
-        .sheet
-        .as_ref()
-        .is_some_and(|sheet| sheet.confirmed_by.is_some());
-    if problems.is_empty() && changed.is_none() && !confirmed {
+    let confirmed = asked.sheet.as_ref().and_then(Sheet::confirmation);
+    if let Some((organisation, _)) = confirmed
+        && problems.is_empty()
+        && let Err(wrong) = check_reporter(writer.actor, organisation)
+    {
+        problems.push(wrong.into());
+    }
+    if problems.is_empty() && changed.is_none() && confirmed.is_none() {
         problems.push(SheetProblem::NothingToApply);
     }
     if !problems.is_empty() {
         return asked.refuse(writer, problems).await;
     }
     let todo_count = changed.map_or(0, |count| i32::try_from(*count).unwrap_or(i32::MAX));
+    if let Some((organisation, change)) = confirmed {
+        // Before the first row goes: nobody is to read that they are there.
+        take_back_within(writer, &asked.transaction, organisation, change).await?;
+        entity::set_confirmed(&asked.transaction, id, None).await?;
+    }
     let beginning = asked.beginning(writer, SheetStatus::Undoing, gentle, todo_count);
     asked.begin(writer, &beginning).await
 }

@@ -7,9 +7,8 @@ use super::run::{Halt, Turn};
 use crate::{
     auth::Identity,
     change::{IdempotencyKey, WriteError, Writer},
-    db::{ChangeId, DbErr, FacilityId, Transaction},
+    db::{ChangeId, DbErr, FacilityId},
     milestone::{Problem, service::ErrorPolicy},
-    reporting::service::take_back_within,
     sheet::{
         RowProblem, SheetRowOutcome, SheetStatus,
         entity::{self, SheetRow},
@@ -22,18 +21,10 @@ pub(super) async fn undo_some(turn: &Turn<'_>) -> Result<(), Halt> {
     let database = &turn.services.database;
     let Some((change, mut rows)) = entity::written_last(database.write(), turn.sheet.id).await?
     else {
-        // Before the transaction: SQLite has one writer.
-        let actor = match turn.sheet.confirmed_by {
-            Some(_) => Some(turn.actor().await?),
-            None => None,
-        };
         let now = turn.services.clock.now();
         let transaction = database.begin().await?;
         if !entity::go_on(&transaction, turn.sheet, &turn.lease(), 0).await? {
             return Err(Halt::Lost);
-        }
-        if let Some(actor) = &actor {
-            take_confirmation_back(turn, &turn.writer(actor), &transaction).await?;
         }
         entity::end(&transaction, turn.sheet.id, SheetStatus::Undone, now).await?;
         transaction.commit().await?;
@@ -61,29 +52,6 @@ pub(super) async fn undo_some(turn: &Turn<'_>) -> Result<(), Halt> {
     entity::store_outcomes(database, &transaction, turn.sheet.id, &rows).await?;
     transaction.commit().await?;
     Ok(())
-}
-
-/// What was confirmed with what is taken back no longer holds.
-async fn take_confirmation_back(
-    turn: &Turn<'_>,
-    writer: &Writer<'_>,
-    transaction: &Transaction,
-) -> Result<(), DbErr> {
-    let sheet = turn.sheet;
-    let Some((organisation, confirmed_by)) = sheet.organisation.as_ref().zip(sheet.confirmed_by)
-    else {
-        return Ok(());
-    };
-    let operation = "sheetUndo";
-    take_back_within(
-        writer,
-        transaction,
-        operation,
-        organisation.id,
-        confirmed_by,
-    )
-    .await?;
-    entity::set_confirmed(transaction, sheet.id, None).await
 }
 
 fn key(turn: &Turn<'_>, change: ChangeId) -> Result<IdempotencyKey, Halt> {

@@ -73,10 +73,6 @@ pub async fn upload(
     organisation: Option<OrganisationId>,
     received: Received,
 ) -> Result<SheetId, UploadError> {
-    if !may_record_anything(actor) {
-        return Err(UploadError::Refused(SheetProblem::Forbidden));
-    }
-    let organisation = in_name_of(actor, organisation).map_err(UploadError::Refused)?;
     let Received {
         file,
         name,
@@ -84,14 +80,12 @@ pub async fn upload(
         bytes,
         complete_to,
     } = received;
-    if let Some(day) = complete_to {
-        let today = services.clock.today();
-        can_confirm(actor, organisation, day, today)
-            .map_err(|wrong| UploadError::Refused(wrong.into()))?;
-    }
+    let today = services.clock.today();
+    let organisation =
+        admit(actor, organisation, complete_to, today).map_err(UploadError::Refused)?;
     let called = name.clone();
     let looked = tokio::task::spawn_blocking(move || {
-        let found = look(&file, &called)?;
+        let found = look(&file, &called, complete_to.is_some())?;
         Ok::<_, ReadError>((file, found))
     });
     let (mut file, (layout, columns, row_count)) = looked.await.map_err(on_disk)??;
@@ -132,6 +126,26 @@ pub async fn upload(
     Ok(id)
 }
 
+/// In whose name a file may be sent, before it is.
+///
+/// # Errors
+/// Whoever sends it may record nothing, or may not confirm what it is to confirm.
+pub fn admit(
+    actor: &Actor,
+    named: Option<OrganisationId>,
+    complete_to: Option<NaiveDate>,
+    today: NaiveDate,
+) -> Result<Option<OrganisationId>, SheetProblem> {
+    if !may_record_anything(actor) {
+        return Err(SheetProblem::Forbidden);
+    }
+    let organisation = in_name_of(actor, named)?;
+    if let Some(day) = complete_to {
+        can_confirm(actor, organisation, day, today)?;
+    }
+    Ok(organisation)
+}
+
 /// In whose name a file is sent: the organisation that is named, or the only one in which its sender may record anything.
 fn in_name_of(
     actor: &Actor,
@@ -147,7 +161,7 @@ fn in_name_of(
 }
 
 /// What kind of file it is, its columns, and how many rows it has.
-fn look(file: &File, name: &str) -> Result<(Layout, Columns, i32), ReadError> {
+fn look(file: &File, name: &str, may_be_empty: bool) -> Result<(Layout, Columns, i32), ReadError> {
     let limits = Limits::default();
     let layout = read::inspect(file, name, &limits)?;
     let mut head = Vec::new();
@@ -165,7 +179,7 @@ fn look(file: &File, name: &str) -> Result<(Layout, Columns, i32), ReadError> {
         .filter(|(number, _)| *number <= columns.heading_row)
         .count();
     let row_count = count - i32::try_from(above).unwrap_or(i32::MAX);
-    if row_count == 0 {
+    if row_count == 0 && !may_be_empty {
         return Err(FileProblem::Empty.into());
     }
     Ok((layout, columns, row_count))

@@ -1,7 +1,8 @@
 //! Sheets that confirm that everything up to a day is recorded.
 
 use kaitsu::{
-    auth::{OrganisationKind as Kind, Role},
+    api::{NodeId, node_id::NodeKind},
+    auth::{OrganisationKind as Kind, Permission, Role},
     db::Backend,
     reporting::ReportingProblem,
     sheet::{
@@ -13,13 +14,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{Scene, code, person, received};
-use crate::support::api::errors;
+use crate::support::api::{errors, ministry};
 
 /// Up to which day the vendor has reported.
 async fn reported(scene: &Scene) -> Value {
-    let document = "{ reportingConfirmations(first: 1) { nodes { completeTo } } }";
-    let data = scene.api.data(&scene.editor, document, json!({})).await;
-    data["reportingConfirmations"]["nodes"][0]["completeTo"].clone()
+    let document = "{ rolloutFigures { coverage { reporters { completeTo } } } }";
+    let data = scene.api.data(&ministry(), document, json!({})).await;
+    data["rolloutFigures"]["coverage"]["reporters"][0]["completeTo"].clone()
 }
 
 /// What a sheet would confirm, and whether it has.
@@ -76,12 +77,38 @@ async fn a_sheet_confirms_with_its_last_row_and_its_undoing_takes_that_back(
         Vec::<String>::new()
     );
     assert_eq!(reported(&scene).await, "2021-12-19");
-    // Taking the first back does not take back what was said since; taking the second back does.
-    scene.undo(&sheet).await;
-    assert_eq!(reported(&scene).await, "2021-12-19");
-    scene.undo(&again).await;
-    assert_eq!(reported(&scene).await, "2021-12-17");
-    assert!(!confirmation(&scene, &again).await.2);
+    // Whatever is taken back first, what the others say holds until they are.
+    let newest_first = backend == Backend::Sqlite;
+    let (one, other) = if newest_first {
+        (&again, &sheet)
+    } else {
+        (&sheet, &again)
+    };
+    scene.undo(one).await;
+    let left = if newest_first {
+        "2021-12-17"
+    } else {
+        "2021-12-19"
+    };
+    assert_eq!(reported(&scene).await, left);
+    assert!(!confirmation(&scene, one).await.2);
+    scene.undo(other).await;
+    assert_eq!(reported(&scene).await, Value::Null);
+    // What was taken back is not there: it can't be confirmed by applying the sheet again.
+    for more in [json!({}), json!({ "completeTo": "2021-12-19" })] {
+        assert_eq!(
+            apply(&scene, &sheet, more).await,
+            ["HAS_REFUSED_ROWS input.completeTo"]
+        );
+    }
+    assert_eq!(
+        apply(&scene, &sheet, json!({ "withoutConfirmation": true })).await,
+        ["NOTHING_TO_DO input"]
+    );
+    // The file can be sent again: the sheet that wrote nothing is no reason against it.
+    let third = scene.checked(&text).await;
+    assert_eq!(apply(&scene, &third, json!({})).await, Vec::<String>::new());
+    assert_eq!(reported(&scene).await, Value::Null);
     scene.verify().await;
 }
 
@@ -100,7 +127,7 @@ async fn with_rows_that_are_not_written_nothing_is_confirmed(
     let input = json!({ "completeTo": "2021-12-17", "errorPolicy": "REJECT_FAILED_ROWS" });
     assert_eq!(
         apply(&scene, &sheet, input).await,
-        ["HAS_REFUSED_ROWS input"]
+        ["HAS_REFUSED_ROWS input.completeTo"]
     );
     // A row that becomes a conflict between the check and the end leaves something unrecorded.
     let text = format!(
@@ -160,7 +187,7 @@ async fn what_a_sheet_is_sent_to_confirm_is_checked_when_it_is_sent(
                 earliest: "2020-01-01".parse().unwrap(),
             },
         ),
-        (&helper, "2021-12-17", ReportingProblem::NotFound),
+        (&helper, "2021-12-17", ReportingProblem::NoReporter),
     ] {
         match send(actor, day).await {
             Err(UploadError::Refused(problem)) => {
@@ -171,9 +198,7 @@ async fn what_a_sheet_is_sent_to_confirm_is_checked_when_it_is_sent(
     }
     let sent = send(&scene.editor, "2021-12-17").await.unwrap();
     scene.work().await;
-    let id = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Sheet, sent.0)
-        .encode()
-        .0;
+    let id = NodeId::new(NodeKind::Sheet, sent.0).encode().0;
     assert_eq!(
         confirmation(&scene, &id).await,
         ("CHECKED".to_owned(), json!("2021-12-17"), false)
@@ -181,4 +206,64 @@ async fn what_a_sheet_is_sent_to_confirm_is_checked_when_it_is_sent(
     // What was said with the file counts where nothing else is said.
     assert_eq!(apply(&scene, &id, json!({})).await, Vec::<String>::new());
     assert_eq!(reported(&scene).await, "2021-12-17");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sheet_is_undone_with_its_confirmation_by_those_who_may_report(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 1).await;
+    let text = format!("code,READY\n{},2021-12-01\n", code(0));
+    let sheet = scene.checked(&text).await;
+    let mut token = scene.editor.clone();
+    token.token_permissions = Some(vec![Permission::FacilityRead, Permission::MilestoneWrite]);
+    let input = json!({ "completeTo": "2021-12-17" });
+    let payload = scene.ask(&token, "sheetApply", &sheet, input.clone()).await;
+    assert_eq!(errors(&payload), ["FORBIDDEN input.completeTo"]);
+    assert_eq!(apply(&scene, &sheet, input).await, Vec::<String>::new());
+    let payload = scene.ask(&token, "sheetUndo", &sheet, json!({})).await;
+    assert_eq!(errors(&payload), ["FORBIDDEN input.completeTo"]);
+    // It no longer holds before the first row goes.
+    let payload = scene
+        .ask(&scene.editor, "sheetUndo", &sheet, json!({}))
+        .await;
+    assert_eq!(errors(&payload), Vec::<String>::new());
+    assert_eq!(
+        scene.facility(&code(0)).await,
+        "READER_APPLIED 2021-06-01, READY 2021-12-01"
+    );
+    assert_eq!(reported(&scene).await, Value::Null);
+    let dry = json!({ "completeTo": "2021-12-17", "dryRun": true });
+    scene.work().await;
+    let payload = scene.ask(&scene.editor, "sheetApply", &sheet, dry).await;
+    assert_eq!(errors(&payload), ["HAS_REFUSED_ROWS input.completeTo"]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn two_files_of_a_day_both_confirm_it_and_a_file_without_rows_does(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 2).await;
+    let today = "2021-12-19";
+    for clinic in [0, 1] {
+        let text = format!("code,READY\n{},2021-12-01\n", code(clinic));
+        let sheet = scene.checked(&text).await;
+        let confirm = json!({ "completeTo": today });
+        assert_eq!(apply(&scene, &sheet, confirm).await, Vec::<String>::new());
+        // The second has nothing left to confirm, and writes its row.
+        assert_eq!(confirmation(&scene, &sheet).await.2, clinic == 0);
+        assert!(scene.facility(&code(clinic)).await.contains("READY"));
+    }
+    let other = Scene::new(backend, 1).await;
+    let mut empty = received("週報.csv", b"code,READY\n");
+    empty.complete_to = Some(today.parse().unwrap());
+    let sent = upload(&other.api.services, &other.editor, None, empty)
+        .await
+        .unwrap();
+    other.work().await;
+    let id = NodeId::new(NodeKind::Sheet, sent.0).encode().0;
+    assert_eq!(apply(&other, &id, json!({})).await, Vec::<String>::new());
+    assert_eq!(reported(&other).await, today);
 }

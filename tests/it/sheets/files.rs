@@ -312,6 +312,14 @@ async fn the_door_is_for_those_who_may_pass_and_files_that_fit(
         door.send("a.csv", &large).await.error(),
         "413 FILE_TOO_LARGE"
     );
+    for (day, expected) in [
+        ("friday", "400 BAD_REQUEST"),
+        // The ministry's: only vendors and chains report.
+        ("2021-12-17", "403 FORBIDDEN"),
+    ] {
+        let answer = door.send(&format!("a.csv&completeTo={day}"), b"x").await;
+        assert_eq!(answer.error(), expected);
+    }
     let long = "a".repeat(256);
     assert_eq!(door.send(&long, b"x").await.error(), "400 BAD_REQUEST");
     for path in ["/sheets/nothing/result", "/sheets/U2hlZXQ6OTk/result"] {

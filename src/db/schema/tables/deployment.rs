@@ -88,6 +88,47 @@ pub(super) const TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "work_delta",
+            columns: &[
+                ("change_id", Column::Big),
+                ("ordinal", Column::Int),
+                ("effective_on", Column::Date),
+                ("kind", Column::Code),
+                ("prefecture", Column::Code),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("installed_count", Column::Int),
+                ("waiting_count", Column::Int),
+                ("minute_count", Column::Int),
+                ("timed_count", Column::Int),
+            ],
+        },
+        key: &["change_id", "ordinal"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "work_total",
+            columns: &[
+                ("block_level", Column::Code),
+                ("block_start", Column::Date),
+                ("vendor_id", Column::Big),
+                ("chain_id", Column::Big),
+                ("effective_on", Column::Date),
+                ("counts", Column::Bytes),
+            ],
+        },
+        key: &[
+            "block_level",
+            "block_start",
+            "vendor_id",
+            "chain_id",
+            "effective_on",
+        ],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "organisation",
             columns: &[
                 ("id", Column::Big),
@@ -162,6 +203,7 @@ pub(super) const TABLES: &[Definition] = &[
                 ("organisation_id", Column::Big),
                 ("complete_to", Column::Date),
                 ("change_id", Column::Big),
+                ("taken_back_by", Column::Big),
             ],
         },
         key: &["id"],
