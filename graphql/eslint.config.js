@@ -51,13 +51,13 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BulkRow', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
+            'AccountCode', 'BlockerCount', 'BulkRow', 'CapacityPledge', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
-            'FigureReporter', 'HandoverBulkRow',
+            'FigureReporter', 'FollowUp', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
             'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
             'ReportingConfirmation', 'RolloutFigures', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
-            'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer',
+            'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer', 'WorkFigures', 'WorkMonth',
           ],
         },
       }],

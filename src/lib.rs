@@ -12,6 +12,7 @@
 //! - [`installation`]: the work orders by which facilities are set up
 //! - [`handover`]: what vendors propose to support contractors, and what these answer
 //! - [`undo`]: a change that takes back what another did
+//! - [`capacity`]: what vendors pledge to install, and what the records say of it
 //! - [`reporting`]: up to which day vendors and chains have reported
 //! - [`sheet`]: files of facilities that are sent, checked, applied and undone
 //! - [`vendor`]: the directory of vendors and support contractors
@@ -31,6 +32,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod backup;
+pub mod capacity;
 pub mod change;
 pub mod db;
 pub mod demo;

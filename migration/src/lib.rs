@@ -13,6 +13,7 @@ mod m20261126_000008_handovers;
 mod m20261126_000009_sheets;
 mod m20261127_000010_reporting;
 mod m20261127_000011_work;
+mod m20261127_000012_capacity;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000009_sheets::Migration),
             Box::new(m20261127_000010_reporting::Migration),
             Box::new(m20261127_000011_work::Migration),
+            Box::new(m20261127_000012_capacity::Migration),
         ]
     }
 }

@@ -18,6 +18,6 @@ pub use error::{ApiError, ApiResult};
 pub use node_id::NodeId;
 pub use page::{Page, PageArguments};
 pub use request::{Checker, Cost, Limits, QueryError, TypeMap};
-pub use scalars::Date;
+pub use scalars::{Date, YearMonth};
 pub use schema::{ApiSchema, sdl};
 pub use user_error::{UserError, UserErrorCode};

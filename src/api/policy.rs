@@ -69,6 +69,9 @@ root_fields! {
     ChangeHead "changeHead" Query,
     OwnChanges "ownChanges" Query,
     ReportingConfirmations "reportingConfirmations" Query,
+    WorkFigures "workFigures" Query,
+    CapacityPledges "capacityPledges" Query,
+    FollowUps "followUps" Query,
     Sheets "sheets" Query,
     SheetRows "sheetRows" Query,
     SheetMappings "sheetMappings" Query,
@@ -122,6 +125,8 @@ root_fields! {
     ChangeUndo "changeUndo" Mutation,
     ReportingConfirm "reportingConfirm" Mutation,
     ReportingWithdraw "reportingWithdraw" Mutation,
+    CapacityPledge "capacityPledge" Mutation,
+    FollowUpAnswer "followUpAnswer" Mutation,
     SheetCheck "sheetCheck" Mutation,
     SheetApply "sheetApply" Mutation,
     SheetCancel "sheetCancel" Mutation,
@@ -186,10 +191,18 @@ impl RootField {
             | Self::SheetUndo
             | Self::SheetMappingDelete
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
-            Self::RolloutFigures | Self::RolloutSeries | Self::ReportingConfirmations => {
+            Self::RolloutFigures
+            | Self::RolloutSeries
+            | Self::ReportingConfirmations
+            | Self::WorkFigures
+            | Self::CapacityPledges
+            | Self::FollowUps => {
                 Policy::Needs(Permission::FiguresRead)
             }
-            Self::ReportingConfirm | Self::ReportingWithdraw => Policy::Needs(Permission::ReportWrite),
+            Self::ReportingConfirm
+            | Self::ReportingWithdraw
+            | Self::CapacityPledge
+            | Self::FollowUpAnswer => Policy::Needs(Permission::ReportWrite),
             Self::FacilityRegister
             | Self::FacilitySucceed
             | Self::FacilityClose

@@ -3,6 +3,8 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::NaiveDate;
 
+use crate::app::Month;
+
 /// A civil date in Japan (JST), as ISO 8601 writes it: `2021-12-19`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub NaiveDate);
@@ -17,6 +19,27 @@ impl ScalarType for Date {
         read(text)
             .map(Self)
             .ok_or_else(|| InputValueError::custom("a date is written YYYY-MM-DD"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A month of the civil calendar in Japan, as ISO 8601 writes it: `2021-12`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct YearMonth(pub Month);
+
+/// A month of the civil calendar in Japan, as ISO 8601 writes it: `2021-12`.
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for YearMonth {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else {
+            return Err(InputValueError::expected_type(value));
+        };
+        read(&format!("{text}-01"))
+            .map(|first| Self(Month::of(first)))
+            .ok_or_else(|| InputValueError::custom("a month is written YYYY-MM"))
     }
 
     fn to_value(&self) -> Value {

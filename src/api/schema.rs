@@ -22,6 +22,7 @@ use crate::{
             users_by_id,
         },
     },
+    capacity::graphql::{CapacityMutation, CapacityQuery, FollowUpConnection},
     change::graphql::{ChangeQuery, ChangeSubscription},
     db::FacilityId,
     facility::graphql::{
@@ -215,6 +216,7 @@ pub struct Query(
     HandoverQuery,
     SheetQuery,
     ReportingQuery,
+    CapacityQuery,
 );
 
 /// All mutations.
@@ -230,6 +232,7 @@ pub struct Mutation(
     HandoverMutation,
     SheetMutation,
     ReportingMutation,
+    CapacityMutation,
 );
 
 /// All subscriptions.
@@ -251,6 +254,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<HandoverConnection>("A page of proposals.")
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<SheetConnection>("A page of sheets.")
+    .override_output_type_description::<FollowUpConnection>("A page of follow-ups.")
     .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
     .override_output_type_description::<ReportingConfirmationConnection>("A page of confirmations.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")

@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod gate;
+mod month;
 mod process;
 pub mod routes;
 mod services;
@@ -13,5 +14,6 @@ pub mod telemetry;
 
 pub use clock::{Clock, civil_day};
 pub use config::Config;
+pub use month::Month;
 pub use process::{StartError, serve, work};
 pub use services::Services;

@@ -137,7 +137,8 @@ pub enum Permission {
     DirectoryRead,
     /// Keep what one's own organisation tells in the directory of vendors; staff keep everyone's.
     VendorWrite,
-    /// Confirm in the name of one's own vendor or chain how far its records are complete.
+    /// Confirm in the name of one's own vendor or chain how far its records are complete, pledge what it can install and
+    /// answer what it is asked each month.
     ReportWrite,
 }
 

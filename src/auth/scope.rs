@@ -69,6 +69,20 @@ impl Scope {
         }
     }
 
+    /// What is within reach by what facilities are and whom they engage, and not one by one or as work that is handed on.
+    #[must_use]
+    pub fn by_dimension(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Any(clauses) => {
+                let one_by_one =
+                    |clause: &Clause| matches!(clause, Clause::Contractor(_) | Clause::Facility(_));
+                let clauses = clauses.iter().filter(|clause| !one_by_one(clause));
+                Self::Any(clauses.cloned().collect())
+            }
+        }
+    }
+
     /// Is nothing within reach?
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Any(clauses) if clauses.is_empty())

@@ -49,7 +49,7 @@ fn level(file: &str) -> u8 {
     match file {
         "main.rs" | "lib.rs" => return 10,
         // Time is passed to everything.
-        "app/clock.rs" | "app/calendar.rs" => return 0,
+        "app/clock.rs" | "app/calendar.rs" | "app/month.rs" => return 0,
         // What a resolver finds in its context.
         "app/services.rs" => return 4,
         // The root of the schema stands above the capabilities, what they share of the API below.

@@ -5,7 +5,7 @@ use kaitsu::{
     auth::{Actor, Scope},
     change::{self, Known, Source, Writer},
     db::{
-        Backend, FacilityId, Query, Row,
+        Backend, FacilityId, OrganisationId, Query, Row,
         load::{Loader, Searchable},
         schema,
     },
@@ -16,13 +16,13 @@ use kaitsu::{
         service::{Registration, register},
     },
     figures::{
-        Counts, Grid,
+        Counts, Grid, Work,
         entity::{
             Cube,
             rows::{self, Filter},
             totals,
         },
-        service::{fold, rebuild},
+        service::{fold, rebuild, work_by_vendor},
     },
     verify::{Report, verify},
 };
@@ -273,6 +273,45 @@ async fn a_loaded_demo_is_written_on_like_any_other_database(
     assert_eq!(fold(db).await.unwrap(), 0);
     let report = report(&database).await;
     assert!(report.is_clean(), "{report}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_waits_and_what_was_installed_by_the_totals_is_so_by_the_states(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = loaded(backend).await;
+    let today = "2021-12-19".parse().unwrap();
+    let by_totals = work_by_vendor(database.db(), today).await.unwrap();
+    let rows = Query::new(
+        "SELECT vendor_id, count(*) FROM facility_state WHERE vendor_id <> 0 AND closed_on IS NULL \
+         AND reader_applied_on IS NOT NULL AND installed_on IS NULL AND ready_on IS NULL GROUP BY vendor_id",
+    );
+    let mut waiting = 0;
+    for row in rows.all(database.db().read()).await.unwrap() {
+        let mut row = Row::new(&row);
+        let (vendor, count): (OrganisationId, i64) = (row.take().unwrap(), row.take().unwrap());
+        assert_eq!(by_totals[&vendor].waiting, count, "{vendor:?}");
+        waiting += count;
+    }
+    assert!(waiting > 500, "{waiting}");
+    let sum = |of: fn(&Work) -> i64| by_totals.values().map(of).sum::<i64>();
+    assert_eq!(sum(|work| work.waiting), waiting);
+    // Whoever engages another vendor since was installed by the one before, and whoever closed was installed too.
+    let installed = "SELECT count(*) FROM facility_state WHERE installed_on IS NOT NULL OR ready_on IS NOT NULL";
+    let none = work_on(&database, "vendor_id = 0").await;
+    assert_eq!(
+        sum(|work| work.installed) + none,
+        database.number(installed).await
+    );
+}
+
+/// Installations that changes added, of those that a condition names.
+async fn work_on(database: &TestDatabase, condition: &str) -> i64 {
+    let sql = format!(
+        "SELECT CAST(COALESCE(sum(installed_count), 0) AS BIGINT) FROM work_delta WHERE {condition}"
+    );
+    database.number(&sql).await
 }
 
 #[rstest]

@@ -14,6 +14,7 @@ mod background;
 mod backup;
 mod bad_input;
 mod blockers;
+mod capacity;
 mod command_line;
 mod config;
 mod contract;

@@ -11,7 +11,7 @@ use crate::{
     change::Known,
     db::{ConnectionTrait, DbErr, FacilityId, OrganisationId, Query, Row},
     facility::{FacilityKind, Prefecture},
-    figures::{Cell, Counts, Level},
+    figures::{Cell, Counts, Level, Work},
 };
 
 /// Which facilities a figure counts, by their dimensions on the day. Empty lists name all, but of
@@ -215,6 +215,60 @@ pub async fn count_on_days(
                 counts += step;
             }
             counts
+        })
+        .collect())
+}
+
+/// How much work was done up to each of some days, which are in order, and how much waited, from what changes added.
+pub async fn work_on_days(
+    connection: &impl ConnectionTrait,
+    days: &[NaiveDate],
+    known: Known,
+    filter: &Filter,
+    scope: &Scope,
+) -> Result<Vec<Work>, DbErr> {
+    let Some(&last) = days.last() else {
+        return Ok(Vec::new());
+    };
+    let sums = [
+        "installed_count",
+        "waiting_count",
+        "minute_count",
+        "timed_count",
+    ]
+    .map(|column| format!("CAST(sum(p.{column}) AS BIGINT)"));
+    let mut query = Query::new(format!(
+        "SELECT p.effective_on, {} FROM work_delta p",
+        sums.join(", ")
+    ));
+    if let Known::UpTo { seq, .. } = known {
+        query.push(" JOIN change c ON c.id = p.change_id AND c.seq <= ");
+        query.bind(seq);
+    }
+    query.push(" WHERE p.effective_on <= ").bind(last);
+    push_conditions(&mut query, filter, scope);
+    query.push(" GROUP BY p.effective_on ORDER BY p.effective_on");
+    let mut steps = Vec::new();
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let day: NaiveDate = row.take()?;
+        let work = Work {
+            installed: row.take()?,
+            waiting: row.take()?,
+            minutes: row.take()?,
+            timed: row.take()?,
+        };
+        steps.push((day, work));
+    }
+    let mut steps = steps.into_iter().peekable();
+    let mut total = Work::default();
+    Ok(days
+        .iter()
+        .map(|day| {
+            while let Some((_, work)) = steps.next_if(|(on, _)| on <= day) {
+                total += work;
+            }
+            total
         })
         .collect())
 }

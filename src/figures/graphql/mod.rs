@@ -6,4 +6,4 @@ mod cells;
 mod coverage;
 mod query;
 
-pub use query::FiguresQuery;
+pub use query::{FigureFilter, FiguresQuery, read_filter};

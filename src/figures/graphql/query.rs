@@ -454,7 +454,8 @@ async fn resolve(context: &Context<'_>, at: Option<DateTime<Utc>>) -> ApiResult<
     Ok(change::resolve_known_at(&services.database, &services.clock, at).await?)
 }
 
-fn read_filter(filter: FigureFilter) -> ApiResult<Filter> {
+/// The filter that a caller means.
+pub fn read_filter(filter: FigureFilter) -> ApiResult<Filter> {
     let prefectures = filter
         .prefectures
         .into_iter()

@@ -112,7 +112,7 @@ impl Question {
 }
 
 /// Where an answer is read from.
-enum Source {
+pub(super) enum Source {
     /// One grid of kind × prefecture.
     Grid(Series),
     /// The nation's grid as known at a number.
@@ -244,7 +244,7 @@ pub(super) async fn open(
 }
 
 /// A scope of one clause by a dimension is a filter; what remains must be checked row by row.
-fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
+pub(super) fn narrow_to_scope(question: &Question, scope: Scope) -> (Question, Scope) {
     let mut question = question.clone();
     let Scope::Any(clauses) = &scope else {
         return (question, scope);
@@ -282,7 +282,7 @@ fn narrow_member(members: &mut Vec<Option<OrganisationId>>, only: OrganisationId
     may
 }
 
-fn source(question: &Question, scope: &Scope) -> Source {
+pub(super) fn source(question: &Question, scope: &Scope) -> Source {
     // Kinds and prefectures are in every grid; another condition has to be thought of here.
     let Filter {
         kinds: _,

@@ -5,6 +5,7 @@ mod bands;
 mod coverage;
 mod differences;
 mod reading;
+mod work;
 
 use chrono::NaiveDate;
 
@@ -13,6 +14,7 @@ pub use bands::{Bands, Threshold, bands};
 pub use coverage::{Coverage, Reporter};
 pub use differences::{Difference, Movements};
 pub use reading::{Reading, ask, ask_on_days, counts_by_today};
+pub use work::{ask_work, work_by_vendor, work_of_nation};
 
 use super::{
     Deltas, Period, WorkStep, difference,

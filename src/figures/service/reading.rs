@@ -119,7 +119,7 @@ pub async fn ask_on_days(
 }
 
 /// The replica, if it is asked for nothing but what is settled and has got that far; else the database.
-async fn connection<'a>(
+pub(super) async fn connection<'a>(
     database: &'a Database,
     actor: &Actor,
     known: &[Known],

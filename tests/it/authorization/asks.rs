@@ -369,6 +369,36 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
                 json!({ "organisationId": organisation, "completeTo": "2021-12-01" }),
             )
         }
+        F::WorkFigures => query(
+            Aim::Facility,
+            format!(
+                "(filter: {{ vendorIds: [\"{}\"] }})",
+                target.organisation(Kind::Vendor)
+            ),
+            "{ waitingCount }",
+        ),
+        F::CapacityPledges => query(
+            Aim::Organisation,
+            format!(
+                "(organisationId: \"{}\", from: \"2021-12\", until: \"2022-12\")",
+                target.organisation(Kind::Vendor)
+            ),
+            "{ installs }",
+        ),
+        F::FollowUps => query(
+            Aim::Nothing,
+            "(month: \"2021-11\", first: 10)".to_owned(),
+            "{ nodes { facilityCount } }",
+        ),
+        F::CapacityPledge => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(Kind::Vendor), "pledges": [
+                { "month": "2022-01", "prefecture": "AOMORI", "installs": unique } ] }),
+        ),
+        F::FollowUpAnswer => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(Kind::Vendor), "month": "2021-11" }),
+        ),
         F::OwnChanges => query(
             Aim::Nothing,
             "(first: 10)".to_owned(),

@@ -211,6 +211,38 @@ pub(super) const TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "capacity_pledge",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("month", Column::Date),
+                ("prefecture", Column::Code),
+                ("installs", Column::Int),
+                ("change_id", Column::Big),
+                ("replaced_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "capacity_answer",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("month", Column::Date),
+                ("team_count", Column::Int),
+                ("remark", Column::Text),
+                ("change_id", Column::Big),
+                ("replaced_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "user_account",
             columns: &[
                 ("id", Column::Big),

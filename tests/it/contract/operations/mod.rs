@@ -402,6 +402,7 @@ async fn installations(story: &mut Story) {
     handovers(story).await;
     sheets::friday(story).await;
     reporting::friday(story).await;
+    reporting::first_of_the_month(story).await;
 }
 
 /// A vendor that is full asks a support contractor.
@@ -575,6 +576,8 @@ fn measured(
         ("OwnChanges", json!({ "first": rows })),
         ("ReportingConfirmations", json!({ "first": rows })),
         ("ReportingCoverage", json!({})),
+        ("WorkFigures", json!({})),
+        ("FollowUps", json!({ "month": "2021-11", "first": rows })),
         ("Handovers", json!({ "first": rows })),
         ("Sheets", json!({ "first": rows })),
         ("SheetRows", json!({ "sheetId": sheet, "first": rows })),

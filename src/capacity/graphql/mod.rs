@@ -1,0 +1,7 @@
+//! Capacity in the API: how much work is done and waits, pledges, and the monthly follow-up.
+
+mod query;
+mod types;
+
+pub use query::{CapacityMutation, CapacityQuery};
+pub use types::FollowUpConnection;
