@@ -55,7 +55,7 @@ export default [
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
             'FigureReporter', 'FollowUp', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
-            'Membership', 'MilestoneStatus', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
+            'Membership', 'MilestoneStatus', 'NextStep', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
             'ReportingConfirmation', 'RolloutFigures', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
             'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer', 'WorkFigures', 'WorkMonth',
           ],

@@ -15,6 +15,7 @@
 //! - [`capacity`]: what vendors pledge to install, and what the records say of it
 //! - [`reporting`]: up to which day vendors and chains have reported
 //! - [`sheet`]: files of facilities that are sent, checked, applied and undone
+//! - [`worklist`]: what to do next, and filters that people keep
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
 //! - [`change`]: one row for each write, its number, the change feed, idempotency
@@ -49,3 +50,4 @@ pub mod sheet;
 pub mod undo;
 pub mod vendor;
 pub mod verify;
+pub mod worklist;

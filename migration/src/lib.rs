@@ -14,6 +14,7 @@ mod m20261126_000009_sheets;
 mod m20261127_000010_reporting;
 mod m20261127_000011_work;
 mod m20261127_000012_capacity;
+mod m20261127_000013_worklists;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000010_reporting::Migration),
             Box::new(m20261127_000011_work::Migration),
             Box::new(m20261127_000012_capacity::Migration),
+            Box::new(m20261127_000013_worklists::Migration),
         ]
     }
 }

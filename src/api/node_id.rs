@@ -38,11 +38,13 @@ pub enum NodeKind {
     Handover,
     /// A file of facilities.
     Sheet,
+    /// A filter that somebody keeps.
+    SavedFilter,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -54,6 +56,7 @@ impl NodeKind {
         Self::Change,
         Self::Handover,
         Self::Sheet,
+        Self::SavedFilter,
     ];
 
     fn name(self) -> &'static str {
@@ -69,6 +72,7 @@ impl NodeKind {
             Self::Change => "ChangeRecord",
             Self::Handover => "Handover",
             Self::Sheet => "Sheet",
+            Self::SavedFilter => "SavedFilter",
         }
     }
 }

@@ -68,6 +68,9 @@ root_fields! {
     Changes "changes" Query,
     ChangeHead "changeHead" Query,
     OwnChanges "ownChanges" Query,
+    NextSteps "nextSteps" Query,
+    SavedFilters "savedFilters" Query,
+    Worklist "worklist" Query,
     ReportingConfirmations "reportingConfirmations" Query,
     WorkFigures "workFigures" Query,
     CapacityPledges "capacityPledges" Query,
@@ -125,6 +128,8 @@ root_fields! {
     ChangeUndo "changeUndo" Mutation,
     ReportingConfirm "reportingConfirm" Mutation,
     ReportingWithdraw "reportingWithdraw" Mutation,
+    SavedFilterSave "savedFilterSave" Mutation,
+    SavedFilterDelete "savedFilterDelete" Mutation,
     CapacityPledge "capacityPledge" Mutation,
     FollowUpAnswer "followUpAnswer" Mutation,
     SheetCheck "sheetCheck" Mutation,
@@ -190,6 +195,12 @@ impl RootField {
             | Self::SheetCancel
             | Self::SheetUndo
             | Self::SheetMappingDelete
+            // Whoever may look for facilities may keep what they look for.
+            | Self::NextSteps
+            | Self::SavedFilters
+            | Self::Worklist
+            | Self::SavedFilterSave
+            | Self::SavedFilterDelete
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
             Self::RolloutFigures
             | Self::RolloutSeries

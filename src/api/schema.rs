@@ -44,6 +44,9 @@ use crate::{
     },
     undo::graphql::{ChangeRecord, ChangeRecordConnection, UndoMutation, UndoQuery, changes_by_id},
     vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
+    worklist::graphql::{
+        NextStepConnection, SavedFilter, WorklistMutation, WorklistQuery, saved_filters_by_id,
+    },
 };
 
 /// Something with a global id.
@@ -70,6 +73,8 @@ pub enum Node {
     Handover(Box<Handover>),
     /// A file of facilities.
     Sheet(Box<Sheet>),
+    /// A filter that somebody keeps.
+    SavedFilter(SavedFilter),
 }
 
 /// Queries that serve every type.
@@ -190,6 +195,9 @@ async fn find_of(
                 .map(|(id, sheet)| (id, Box::new(sheet))),
             Node::Sheet,
         ),
+        NodeKind::SavedFilter => {
+            named(saved_filters_by_id(context, rows).await?, Node::SavedFilter)
+        }
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -217,6 +225,7 @@ pub struct Query(
     SheetQuery,
     ReportingQuery,
     CapacityQuery,
+    WorklistQuery,
 );
 
 /// All mutations.
@@ -233,6 +242,7 @@ pub struct Mutation(
     SheetMutation,
     ReportingMutation,
     CapacityMutation,
+    WorklistMutation,
 );
 
 /// All subscriptions.
@@ -255,6 +265,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<SheetConnection>("A page of sheets.")
     .override_output_type_description::<FollowUpConnection>("A page of follow-ups.")
+    .override_output_type_description::<NextStepConnection>("A page of what is next.")
     .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
     .override_output_type_description::<ReportingConfirmationConnection>("A page of confirmations.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")

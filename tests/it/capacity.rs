@@ -47,7 +47,7 @@ impl Scene {
     }
 
     async fn facility(&self, number: u32) {
-        let kind = if number % 2 == 0 {
+        let kind = if number.is_multiple_of(2) {
             "PHARMACY"
         } else {
             "MEDICAL_CLINIC"

@@ -46,3 +46,4 @@ mod toy;
 mod undo;
 mod vendor;
 mod websocket;
+mod worklist;

@@ -14,8 +14,8 @@ pub use payload::{
     user_error, user_errors,
 };
 pub use query::{
-    FacilityConnection, FacilityFilter, FacilityQuery, FacilityReference, ListTotal, export_query,
-    fold_search, organisation_id, resolve, within_bureaus,
+    FacilityConnection, FacilityFilter, FacilityOrder, FacilityQuery, FacilityReference, ListTotal,
+    export_query, facility_page, fold_search, organisation_id, resolve, within_bureaus,
 };
 pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
 pub use types::{Facility, OrganisationSummary, Selected, facilities_by_id, facility, summary};

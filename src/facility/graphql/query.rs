@@ -237,18 +237,28 @@ impl FacilityQuery {
         #[graphql(desc = "The cursor before which to end.")] before: Option<String>,
     ) -> ApiResult<FacilityConnection> {
         let (filter, order) = (filter.unwrap_or_default(), order_by.unwrap_or_default());
-        // Of what was asked: what follows from it is another with every day, and cursors outlive a day.
-        let fingerprint = Fingerprint::of(&(&filter, order));
-        let list = list_query(filter, order, services(context)?.clock.today())?;
         let arguments = PageArguments {
             after,
             before,
             first,
             last,
         };
-        let asked = arguments.check(&fingerprint)?;
-        page(context, &list, &fingerprint, asked).await
+        facility_page(context, filter, order, arguments).await
     }
+}
+
+/// A page of the facilities that pass a filter, as far as the caller can see them.
+pub async fn facility_page(
+    context: &Context<'_>,
+    filter: FacilityFilter,
+    order: FacilityOrder,
+    arguments: PageArguments,
+) -> ApiResult<FacilityConnection> {
+    // Of what was asked: what follows from it is another with every day, and cursors outlive a day.
+    let fingerprint = Fingerprint::of(&(&filter, order));
+    let list = list_query(filter, order, services(context)?.clock.today())?;
+    let asked = arguments.check(&fingerprint)?;
+    page(context, &list, &fingerprint, asked).await
 }
 
 /// A page of a list, with what the query selects of its facilities.

@@ -2,7 +2,10 @@
 //! compile until somebody says here how it is called.
 
 use async_graphql::parser::types::OperationType;
-use kaitsu::{api::policy::RootField, auth::OrganisationKind as Kind};
+use kaitsu::{
+    api::{NodeId, node_id::NodeKind, policy::RootField},
+    auth::OrganisationKind as Kind,
+};
 use serde_json::{Value, json};
 
 use super::scene::Target;
@@ -398,6 +401,28 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         F::FollowUpAnswer => mutation(
             Aim::Organisation,
             json!({ "organisationId": target.organisation(Kind::Vendor), "month": "2021-11" }),
+        ),
+        F::NextSteps => query(
+            Aim::Nothing,
+            "(first: 10)".to_owned(),
+            "{ nodes { facility { code } } }",
+        ),
+        F::SavedFilters => query(Aim::Nothing, String::new(), "{ name }"),
+        F::Worklist => query(
+            Aim::Organisation,
+            format!(
+                "(savedFilterId: \"{}\", first: 10)",
+                NodeId::new(NodeKind::SavedFilter, 404).encode().0
+            ),
+            "{ nodes { id } }",
+        ),
+        F::SavedFilterSave => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(kind), "name": format!("list {unique}"), "filter": {} }),
+        ),
+        F::SavedFilterDelete => mutation(
+            Aim::Nothing,
+            json!({ "id": NodeId::new(NodeKind::SavedFilter, 404).encode().0 }),
         ),
         F::OwnChanges => query(
             Aim::Nothing,

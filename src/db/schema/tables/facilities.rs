@@ -333,6 +333,23 @@ pub(super) const TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "saved_filter",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("identity_kind", Column::Code),
+                ("identity_id", Column::Big),
+                ("name", Column::Text),
+                ("shared", Column::Bool),
+                ("filter", Column::Text),
+                ("version", Column::Int),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "sheet_mapping",
             columns: &[
                 ("organisation_id", Column::Big),

@@ -3,6 +3,7 @@
 
 mod reporting;
 mod sheets;
+mod worklist;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -401,6 +402,7 @@ async fn installations(story: &mut Story) {
     story.tell(Some("vendor"), "OwnChanges", latest).await;
     handovers(story).await;
     sheets::friday(story).await;
+    worklist::morning(story).await;
     reporting::friday(story).await;
     reporting::first_of_the_month(story).await;
 }
@@ -577,6 +579,7 @@ fn measured(
         ("ReportingConfirmations", json!({ "first": rows })),
         ("ReportingCoverage", json!({})),
         ("WorkFigures", json!({})),
+        ("NextSteps", json!({ "first": rows })),
         ("FollowUps", json!({ "month": "2021-11", "first": rows })),
         ("Handovers", json!({ "first": rows })),
         ("Sheets", json!({ "first": rows })),
