@@ -51,12 +51,12 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BlockerCount', 'BulkRow', 'CapacityPledge', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
+            'AccountCode', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
             'FigureReporter', 'FollowUp', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
             'Membership', 'MilestoneStatus', 'NextStep', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
-            'ReportingConfirmation', 'RolloutFigures', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
+            'ReportingConfirmation', 'RolloutFigures', 'Scorecard', 'ScorecardSide', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
             'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer', 'WorkFigures', 'WorkMonth',
           ],
         },

@@ -18,6 +18,7 @@
 //! - [`worklist`]: what to do next, and filters that people keep
 //! - [`vendor`]: the directory of vendors and support contractors
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
+//! - [`chain`]: chains, and which of them are large
 //! - [`change`]: one row for each write, its number, the change feed, idempotency
 //! - [`backup`]: the whole database as one file, and back
 //! - [`jobs`]: work that is repeated, and work that one process does once in a while
@@ -34,6 +35,7 @@ pub mod app;
 pub mod auth;
 pub mod backup;
 pub mod capacity;
+pub mod chain;
 pub mod change;
 pub mod db;
 pub mod demo;

@@ -41,12 +41,15 @@ const UP: &[&str] = &[
     ) {strict}",
     "CREATE UNIQUE INDEX capacity_answer_in_force ON capacity_answer (month, organisation_id) WHERE replaced_by IS NULL",
     "CREATE INDEX capacity_answer_month ON capacity_answer (month, organisation_id)",
+    // Which chains applied for many stores at once.
+    "CREATE INDEX figure_delta_chain ON figure_delta (chain_id, change_id) WHERE chain_id <> 0 AND applied_count > 0",
     // A vendor's work as it was known in the past is summed from what changes added.
     "CREATE INDEX work_delta_vendor ON work_delta (vendor_id) WHERE vendor_id <> 0",
 ];
 
 const DOWN: &[&str] = &[
     "DROP INDEX work_delta_vendor",
+    "DROP INDEX figure_delta_chain",
     "DROP TABLE capacity_answer",
     "DROP TABLE capacity_pledge",
 ];

@@ -68,6 +68,8 @@ root_fields! {
     Changes "changes" Query,
     ChangeHead "changeHead" Query,
     OwnChanges "ownChanges" Query,
+    Scorecard "scorecard" Query,
+    Chains "chains" Query,
     NextSteps "nextSteps" Query,
     SavedFilters "savedFilters" Query,
     Worklist "worklist" Query,
@@ -207,6 +209,8 @@ impl RootField {
             | Self::ReportingConfirmations
             | Self::WorkFigures
             | Self::CapacityPledges
+            | Self::Scorecard
+            | Self::Chains
             | Self::FollowUps => {
                 Policy::Needs(Permission::FiguresRead)
             }

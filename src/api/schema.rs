@@ -22,7 +22,8 @@ use crate::{
             users_by_id,
         },
     },
-    capacity::graphql::{CapacityMutation, CapacityQuery, FollowUpConnection},
+    capacity::graphql::{CapacityMutation, CapacityQuery, FollowUpConnection, ScorecardQuery},
+    chain::graphql::{ChainConnection, ChainQuery},
     change::graphql::{ChangeQuery, ChangeSubscription},
     db::FacilityId,
     facility::graphql::{
@@ -226,6 +227,8 @@ pub struct Query(
     ReportingQuery,
     CapacityQuery,
     WorklistQuery,
+    ScorecardQuery,
+    ChainQuery,
 );
 
 /// All mutations.
@@ -266,6 +269,7 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<SheetConnection>("A page of sheets.")
     .override_output_type_description::<FollowUpConnection>("A page of follow-ups.")
     .override_output_type_description::<NextStepConnection>("A page of what is next.")
+    .override_output_type_description::<ChainConnection>("A page of chains.")
     .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
     .override_output_type_description::<ReportingConfirmationConnection>("A page of confirmations.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")

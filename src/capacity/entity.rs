@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::Pledge;
 use crate::{
     app::Month,
+    auth::{OrganisationKind, OrganisationName, read_name},
     change::Known,
     db::{
         Backend, ChangeId, Column, ConnectionTrait, DbErr, OrganisationId, Query, Row, Table,
@@ -286,4 +287,26 @@ pub async fn held_up(
         }
     }
     Ok(found)
+}
+
+/// A vendor or chain, by its kind and name.
+pub async fn reporter(
+    connection: &impl ConnectionTrait,
+    id: OrganisationId,
+) -> Result<Option<(OrganisationKind, OrganisationName)>, DbErr> {
+    let query = Query::with(
+        "SELECT kind, id, name FROM organisation WHERE id = $1 AND kind IN ($2, $3)",
+        [
+            id.0.into(),
+            OrganisationKind::Vendor.code().into(),
+            OrganisationKind::Chain.code().into(),
+        ],
+    );
+    let Some(row) = query.one(connection).await? else {
+        return Ok(None);
+    };
+    let mut row = Row::new(&row);
+    let code: i16 = row.take()?;
+    let kind = OrganisationKind::from_code(code);
+    Ok(kind.zip(read_name(&mut row)?))
 }

@@ -15,6 +15,7 @@ mod backup;
 mod bad_input;
 mod blockers;
 mod capacity;
+mod chain;
 mod command_line;
 mod config;
 mod contract;

@@ -370,7 +370,7 @@ pub(super) async fn name(
 }
 
 /// Per cent to one decimal, rounded half up, without the error of a binary fraction before the rounding.
-pub(super) fn percent(part: i64, whole: i64) -> Option<f64> {
+pub fn percent(part: i64, whole: i64) -> Option<f64> {
     if whole <= 0 {
         return None;
     }

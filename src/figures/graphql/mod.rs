@@ -6,4 +6,5 @@ mod cells;
 mod coverage;
 mod query;
 
+pub use cells::percent;
 pub use query::{FigureFilter, FiguresQuery, read_filter};

@@ -88,7 +88,8 @@ impl Turn<'_> {
             clock: &self.services.clock,
             actor,
             source: Source::Import,
-            request_id: None,
+            // What belongs together is told by it, though a thousand rows make a change. No client can send a space.
+            request_id: Some(format!("sheet {}", self.sheet.id.0)),
             reason: self.sheet.reason.clone(),
             dry_run: false,
             key: None,

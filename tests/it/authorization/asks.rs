@@ -402,6 +402,22 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Organisation,
             json!({ "organisationId": target.organisation(Kind::Vendor), "month": "2021-11" }),
         ),
+        F::Scorecard => query(
+            Aim::Organisation,
+            format!(
+                "(organisationId: \"{}\")",
+                target.organisation(match kind {
+                    Kind::Chain => Kind::Chain,
+                    _ => Kind::Vendor,
+                })
+            ),
+            "{ facilityCount }",
+        ),
+        F::Chains => query(
+            Aim::Nothing,
+            "(first: 10)".to_owned(),
+            "{ nodes { storeCount } }",
+        ),
         F::NextSteps => query(
             Aim::Nothing,
             "(first: 10)".to_owned(),

@@ -1,6 +1,7 @@
 //! Every operation document runs here as its users run it: over HTTP, with their rights, inside the limits, on both
 //! databases, and its answer is compared with the committed one.
 
+mod chain;
 mod reporting;
 mod sheets;
 mod worklist;
@@ -405,6 +406,7 @@ async fn installations(story: &mut Story) {
     worklist::morning(story).await;
     reporting::friday(story).await;
     reporting::first_of_the_month(story).await;
+    chain::month(story).await;
 }
 
 /// A vendor that is full asks a support contractor.
@@ -579,6 +581,7 @@ fn measured(
         ("ReportingConfirmations", json!({ "first": rows })),
         ("ReportingCoverage", json!({})),
         ("WorkFigures", json!({})),
+        ("Chains", json!({ "first": rows })),
         ("NextSteps", json!({ "first": rows })),
         ("FollowUps", json!({ "month": "2021-11", "first": rows })),
         ("Handovers", json!({ "first": rows })),

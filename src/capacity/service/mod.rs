@@ -1,9 +1,13 @@
 //! Reading how much work is done, pledging, and answering follow-ups.
 
+mod scorecard;
+
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+
+pub use scorecard::{Scorecard, Side, may_read, scorecard};
 
 use super::{
     CapacityProblem as Problem, Pledge, Workload,
