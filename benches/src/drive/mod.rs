@@ -11,6 +11,7 @@ pub mod report;
 pub mod servers;
 mod sheets;
 pub mod statements;
+mod vendors;
 pub mod workload;
 pub mod world;
 mod writes;
@@ -120,6 +121,7 @@ pub async fn run(options: Options) -> Result<Report, Failure> {
     bench.read(&askers).await?;
     bench.write(&askers).await?;
     bench.sheets(&askers).await?;
+    bench.vendors().await?;
     if bench.options.large {
         bench.large().await?;
     }

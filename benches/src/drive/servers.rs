@@ -114,6 +114,20 @@ impl Programs {
         Ok(started.elapsed())
     }
 
+    /// Builds the totals of a database anew, after its history was changed by hand.
+    ///
+    /// # Errors
+    /// It can't run. What else is then found to be wrong is not looked at.
+    pub fn rebuild_totals(&self, database: &str) -> Result<(), Failure> {
+        Command::new(&self.kaitsu)
+            .args(["verify", "--rebuild-totals", "--format", "json"])
+            .env("DATABASE_URL", database)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .output()?;
+        Ok(())
+    }
+
     fn start(
         &self,
         mut command: Command,

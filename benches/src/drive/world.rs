@@ -169,6 +169,19 @@ pub async fn askers(url: &str, pool: &PgPool) -> Result<Askers, Failure> {
     Ok(Askers { ministry, vendors })
 }
 
+/// Gives an organisation its demo user.
+///
+/// # Errors
+/// The database fails.
+pub async fn asker_of(url: &str, organisation: i64) -> Result<Asker, Failure> {
+    let database = connect(url).await?;
+    let auth = AuthService::open(database.clone(), Clock::System, AuthSettings::default()).await?;
+    let made = asker(&auth, organisation).await?;
+    drop(auth);
+    database.close().await?;
+    Ok(made)
+}
+
 async fn asker(auth: &AuthService, organisation: i64) -> Result<Asker, Failure> {
     let email = format!("bench-{organisation}@example.jp");
     let new = UserCreate {
