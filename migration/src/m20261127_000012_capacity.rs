@@ -43,11 +43,13 @@ const UP: &[&str] = &[
     "CREATE INDEX capacity_answer_month ON capacity_answer (month, organisation_id)",
     // Which chains applied for many stores at once.
     "CREATE INDEX figure_delta_chain ON figure_delta (chain_id, change_id) WHERE chain_id <> 0 AND applied_count > 0",
-    // A vendor's work as it was known in the past is summed from what changes added.
+    // The work of a vendor or chain as it was known in the past is summed from what changes added.
     "CREATE INDEX work_delta_vendor ON work_delta (vendor_id) WHERE vendor_id <> 0",
+    "CREATE INDEX work_delta_chain ON work_delta (chain_id) WHERE chain_id <> 0",
 ];
 
 const DOWN: &[&str] = &[
+    "DROP INDEX work_delta_chain",
     "DROP INDEX work_delta_vendor",
     "DROP INDEX figure_delta_chain",
     "DROP TABLE capacity_answer",

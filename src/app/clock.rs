@@ -54,6 +54,11 @@ pub fn in_japan(at: DateTime<Utc>) -> String {
     at.with_timezone(&JST).format("%Y-%m-%d %H:%M").to_string()
 }
 
+/// The instant at which a civil day begins in Japan.
+pub fn day_begins(day: NaiveDate) -> DateTime<Utc> {
+    (day.and_time(chrono::NaiveTime::MIN) - TimeDelta::hours(9)).and_utc()
+}
+
 /// The civil day in Japan at an instant.
 pub fn civil_day(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&JST).date_naive()

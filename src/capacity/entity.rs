@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::Pledge;
 use crate::{
-    app::Month,
+    app::{Month, clock::day_begins},
     auth::{OrganisationKind, OrganisationName, read_name},
     change::Known,
     db::{
@@ -92,6 +92,47 @@ pub async fn pledged(
         query.bind_ids(backend, prefectures.iter().map(|one| one.number().into()));
     }
     push_in_force(&mut query, known, "p");
+    query.push(" GROUP BY p.month");
+    let rows = query.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((Month::of(row.take()?), row.take()?))
+        })
+        .collect()
+}
+
+/// The same, but as it had been pledged by the time each month began: what was said later is no promise for it.
+pub async fn promised(
+    connection: &impl ConnectionTrait,
+    filter: &PledgeFilter,
+    months: &[Month],
+    known: Known,
+) -> Result<BTreeMap<Month, i64>, DbErr> {
+    let backend = Backend::of(connection);
+    let mut query = Query::new(
+        "SELECT p.month, CAST(sum(p.installs) AS BIGINT) FROM capacity_pledge p \
+         JOIN change a ON a.id = p.change_id LEFT JOIN change r ON r.id = p.replaced_by WHERE (FALSE",
+    );
+    for month in months {
+        let begins = day_begins(month.first());
+        query.push(" OR p.month = ").bind(month.first());
+        query.push(" AND a.recorded_at < ").bind(begins);
+        query.push(" AND (r.recorded_at IS NULL OR r.recorded_at >= ");
+        query.bind(begins).push(")");
+    }
+    query.push(")");
+    if let Some(vendors) = &filter.vendors {
+        query.push(" AND p.organisation_id");
+        query.bind_ids(backend, vendors.iter().map(|id| id.0));
+    }
+    if let Some(prefectures) = &filter.prefectures {
+        query.push(" AND p.prefecture");
+        query.bind_ids(backend, prefectures.iter().map(|one| one.number().into()));
+    }
+    if let Known::UpTo { seq, .. } = known {
+        query.push(" AND a.seq <= ").bind(seq);
+    }
     query.push(" GROUP BY p.month");
     let rows = query.all(connection).await?;
     rows.iter()
@@ -259,10 +300,11 @@ pub async fn write_answer(
     CAPACITY_ANSWER.insert(transaction, vec![row]).await
 }
 
-/// How many facilities of each vendor each blocker holds up.
+/// How many open facilities of each vendor each blocker holds up.
 pub async fn held_up(
     connection: &impl ConnectionTrait,
     vendors: &[OrganisationId],
+    today: NaiveDate,
 ) -> Result<HashMap<OrganisationId, BTreeMap<Blocker, i64>>, DbErr> {
     let mut found: HashMap<OrganisationId, BTreeMap<Blocker, i64>> = HashMap::new();
     if vendors.is_empty() {
@@ -274,7 +316,8 @@ pub async fn held_up(
     );
     let backend = Backend::of(connection);
     query.bind_ids(backend, vendors.iter().map(|id| id.0));
-    query.push(" GROUP BY s.vendor_id, b.blocker");
+    query.push(" AND (s.closed_on IS NULL OR s.closed_on > ");
+    query.bind(today).push(") GROUP BY s.vendor_id, b.blocker");
     for row in query.all(connection).await? {
         let mut row = Row::new(&row);
         let vendor: OrganisationId = row.take()?;

@@ -86,8 +86,8 @@ impl CapacityProblem {
                 format!("A month is followed up when it is over; {last} is the last that is."),
             ),
             Self::NotAsked => (
-                "この月に担当施設がないため、月次報告は不要です。".to_owned(),
-                "The vendor had no facilities in that month: nothing is asked of it.".to_owned(),
+                "月末時点の担当施設も対応可能件数の入力もないため、この月の月次報告は不要です。".to_owned(),
+                "The vendor had no facilities at the end of that month and had pledged nothing: nothing is asked of it.".to_owned(),
             ),
             Self::OutOfRange { least, most } => (
                 format!("{least}から{most}までの数を入力してください。"),

@@ -23,13 +23,10 @@ pub struct MonthOfWork {
     pub total: Work,
     /// How many installations were pledged; `None` where pledges can't be told from each other so.
     pub pledged: Option<i64>,
-}
-
-impl MonthOfWork {
-    /// Is it counted to its end?
-    pub fn is_whole(&self) -> bool {
-        self.until == self.month.last()
-    }
+    /// How many had been pledged by the time the month began.
+    pub promised: Option<i64>,
+    /// Is it counted to its end, and was it over by the time as of which it is known?
+    pub is_whole: bool,
 }
 
 /// The work of months up to a day, the last of which may have begun only.
@@ -44,7 +41,8 @@ impl Workload {
     pub fn new(
         before: Work,
         ends: impl IntoIterator<Item = (Month, NaiveDate, Work)>,
-        pledged: impl Fn(Month) -> Option<i64>,
+        known_on: NaiveDate,
+        pledged: impl Fn(Month) -> Option<(i64, i64)>,
     ) -> Self {
         let mut last = before;
         let month = |(month, until, total): (Month, NaiveDate, Work)| {
@@ -55,7 +53,9 @@ impl Workload {
                 until,
                 work,
                 total,
-                pledged: pledged(month),
+                pledged: pledged(month).map(|(pledged, _)| pledged),
+                promised: pledged(month).map(|(_, promised)| promised),
+                is_whole: until == month.last() && until < known_on,
             }
         };
         Self {
@@ -70,7 +70,7 @@ impl Workload {
 
     /// Installations in the last whole months, and how many these are: at most [`PACE_MONTHS`].
     fn recent(&self) -> (i64, i64) {
-        let whole = self.months.iter().rev().filter(|month| month.is_whole());
+        let whole = self.months.iter().rev().filter(|month| month.is_whole);
         whole.take(PACE_MONTHS).fold((0, 0), |(sum, count), month| {
             (sum + month.work.installed, count + 1)
         })
@@ -88,12 +88,12 @@ impl Workload {
         (installed > 0).then(|| rounded(self.waiting() * months * 10, installed))
     }
 
-    /// How much of what was pledged was installed, in tenths of a per cent, over the whole months with a pledge: more than
-    /// was pledged in one month makes up for nothing in another. `None` if nothing was.
+    /// How much of what had been pledged by the time each month began was installed in it, in tenths of a per cent, over the
+    /// whole months with a pledge: more than was pledged in one month makes up for nothing in another. `None` if nothing was.
     pub fn kept_in_tenths(&self) -> Option<i64> {
-        let whole = self.months.iter().filter(|month| month.is_whole());
+        let whole = self.months.iter().filter(|month| month.is_whole);
         let (kept, pledged) = whole
-            .filter_map(|month| Some((month.work.installed, month.pledged?)))
+            .filter_map(|month| Some((month.work.installed, month.promised?)))
             .fold((0, 0), |(kept, sum), (installed, pledged)| {
                 (kept + installed.clamp(0, pledged), sum + pledged)
             });
@@ -178,7 +178,10 @@ mod tests {
             let place = months.iter().position(|one| *one == month)?;
             numbers[place].4
         };
-        Workload::new(Work::default(), ends, pledged)
+        let known_on = "2021-12-19".parse().unwrap();
+        Workload::new(Work::default(), ends, known_on, |month| {
+            pledged(month).map(|pledged| (pledged, pledged))
+        })
     }
 
     #[test]

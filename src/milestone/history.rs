@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::{
-    Action, Aspect, Blocker, Milestone, PerMilestone, Stage,
-    kind::stage_of,
-    work::{Effort, WorkWalk},
+    Action, Aspect, Blocker, Milestone, PerMilestone, Stage, kind::stage_of, work::WorkWalk,
 };
 use crate::{
     db::{EventId, OrganisationId},
@@ -278,27 +276,22 @@ impl History {
     pub fn derive(&self) -> Result<Derived, Violation> {
         let deriving = Deriving {
             planned_on: self.planned(),
-            work: WorkWalk::new(self.effort()),
+            work: WorkWalk::new(self.minutes_but_for(&[])),
             ..Deriving::default()
         };
         deriving.run(&self.in_force())
     }
 
-    /// How long the installation took, by the last work order that says anything of it.
-    pub fn effort(&self) -> Option<Effort> {
-        self.effort_but_for(&[])
-    }
-
-    /// The same if these events had not been recorded.
-    pub fn effort_but_for(&self, without: &[EventId]) -> Option<Effort> {
+    /// How many minutes the installation took, by the last work order that says anything of it, if these events had not
+    /// been recorded.
+    pub fn minutes_but_for(&self, without: &[EventId]) -> Option<i64> {
         let told = |event: &&Event| {
             event.aspect == Aspect::Installation
                 && event.value.is_some()
                 && event.id.is_none_or(|id| !without.contains(&id))
         };
         let last = self.recorded_in_force().filter(told).last()?;
-        let minutes = last.value.filter(|minutes| *minutes > 0)?;
-        Some((last.effective_on, minutes))
+        last.value.filter(|minutes| *minutes > 0)
     }
 
     /// Of all plans of a milestone that are in force the one recorded last counts, whatever its day.

@@ -145,7 +145,8 @@ pub async fn confirm_within(
     complete_to: NaiveDate,
 ) -> Result<Option<ChangeId>, DbErr> {
     let before = entity::lock(writer.database, transaction, organisation).await?;
-    if before.is_some_and(|before| before >= complete_to) {
+    // The same day is said again: whoever said it before may take that back.
+    if before.is_some_and(|before| before > complete_to) {
         return Ok(None);
     }
     let change = change::record(transaction, writer, Some(organisation), CONFIRM).await?;

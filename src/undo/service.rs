@@ -189,13 +189,9 @@ impl Request {
 /// What tells that a facility's work order is as it was before an event that told of it. If that said how long the
 /// installation took, this says what was said before.
 fn order_restored(history: &History, event: &Event, undone: &[EventId]) -> Event {
-    let before = history.effort_but_for(undone);
-    let (on, minutes) = match (event.value, before) {
-        (None, _) => (event.effective_on, None),
-        (Some(_), Some((on, minutes))) => (on, Some(minutes)),
-        (Some(_), None) => (event.effective_on, Some(0)),
-    };
-    Event::set(Aspect::Installation, on, minutes)
+    let before = || history.minutes_but_for(undone).unwrap_or(0);
+    let minutes = event.value.map(|_| before());
+    Event::set(Aspect::Installation, event.effective_on, minutes)
 }
 
 /// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided

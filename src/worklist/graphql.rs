@@ -397,7 +397,7 @@ pub async fn saved_filters_by_id(
     }
     let actor = &caller(context)?.actor;
     let database = &services(context)?.database;
-    let found = entity::saved_filters(database.write(), actor, Which::Ids(ids)).await?;
+    let found = entity::saved_filters(database.read(), actor, Which::Ids(ids)).await?;
     Ok(found
         .into_iter()
         .map(|one| (one.id.0, SavedFilter::of(one, actor)))

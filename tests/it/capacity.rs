@@ -478,7 +478,10 @@ async fn pledges_stand_beside_what_was_done(
         ["2021-12 2 3 2 null 0", "2022-01 0 7 2 null 0"]
     );
     let work = scene.work(&north, &months("2")).await;
-    assert_eq!(work["pledgeKeptPercent"], 20.0, "2 of 10");
+    assert_eq!(
+        work["pledgeKeptPercent"], 0.0,
+        "0 of 7: December had begun when it was pledged for"
+    );
     assert_eq!(work["installsPerMonth"], 0.7);
     assert_eq!(work["monthsToClear"], 3.0);
     // A rival's are none of one's business; a bureau sees those for its prefectures, the nation all.
@@ -558,6 +561,30 @@ async fn a_bad_pledge_says_where_it_is_wrong(
     token.token_permissions = Some(vec![Permission::FiguresRead, Permission::ReportWrite]);
     let payload = scene.pledge(&token, scene.north, one, json!({})).await;
     assert_eq!(errors(&payload), Vec::<String>::new());
+    // Who may say it and not read it is told nothing of it.
+    token.token_permissions = Some(vec![Permission::ReportWrite]);
+    let one = json!([row("2022-02", 1)]);
+    let keyed = json!({ "idempotencyKey": "k" });
+    let payload = scene.pledge(&token, scene.north, one, keyed).await;
+    assert_eq!(payload["pledges"], json!([]));
+    assert!(payload["changeId"].is_string());
+    let payload = scene
+        .answer(&token, scene.north, "2021-11", json!({}))
+        .await;
+    assert_eq!(payload["followUp"], Value::Null);
+    // Nor is who left, and asks again under the same key.
+    let (march, key) = (
+        json!([row("2022-03", 1)]),
+        json!({ "idempotencyKey": "left" }),
+    );
+    let payload = scene
+        .pledge(&north, scene.north, march.clone(), key.clone())
+        .await;
+    assert_ne!(payload["pledges"], json!([]));
+    let mut left = north.clone();
+    left.grants = member(Kind::Vendor, scene.south, Role::Editor).grants;
+    let payload = scene.pledge(&left, scene.north, march, key).await;
+    assert_eq!(payload["pledges"], json!([]));
     for (question, wrong) in [
         ("workFigures(months: 0)", "OUT_OF_RANGE"),
         ("workFigures(months: 61)", "OUT_OF_RANGE"),
@@ -734,4 +761,64 @@ async fn a_bad_answer_to_a_follow_up_writes_nothing(
         11,
         "one each, whoever came last"
     );
+}
+
+#[rstest]
+#[tokio::test]
+async fn hours_go_with_the_installation_that_they_are_of(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let north = member(Kind::Vendor, scene.north, Role::Editor);
+    scene.finished(1, "2021-12-10", 900).await;
+    assert_eq!(
+        scene.months(&north, "months: 1").await,
+        ["2021-12 1 0 3 15.0 1"]
+    );
+    // It was in November; the order says nothing else.
+    let installed = "SELECT max(id) FROM facility_event WHERE aspect = 7 AND facility_id = 1";
+    let event = scene.api.database.number(installed).await;
+    let event = NodeId::new(NodeKind::Event, event).encode().0;
+    scene
+        .done(
+            "milestoneCorrect",
+            1,
+            json!({ "eventId": event, "on": "2021-11-28" }),
+        )
+        .await;
+    let november = ["2021-11 1 0 3 15.0 1", "2021-12 0 0 3 null 0"];
+    assert_eq!(scene.months(&north, "months: 2").await, november);
+    // Taken back, and begun anew: what was done stays what it was until the new order is finished.
+    let withdraw = json!({ "milestone": "INSTALLED", "on": "2021-12-15" });
+    scene.done("milestoneWithdraw", 1, withdraw).await;
+    let withdrawn = ["2021-11 1 0 3 15.0 1", "2021-12 -1 0 4 null -1"];
+    assert_eq!(scene.months(&north, "months: 2").await, withdrawn);
+    scene.done("installationOpen", 1, json!({})).await;
+    assert_eq!(scene.months(&north, "months: 2").await, withdrawn);
+    scene
+        .done("installationCancel", 1, json!({ "on": "2021-12-16" }))
+        .await;
+    assert_eq!(scene.months(&north, "months: 2").await, withdrawn);
+    scene.api.settle_and_fold().await;
+    scene.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_month_that_is_not_over_is_not_whole_whatever_is_asked(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    for (number, on) in [(1, "2021-09-10"), (2, "2021-10-10"), (3, "2021-11-10")] {
+        scene.reached(number, "INSTALLED", on).await;
+    }
+    let north = member(Kind::Vendor, scene.north, Role::Viewer);
+    for as_of in ["2021-12-19", "2021-12-31", "2022-03-31"] {
+        let arguments = format!("asOf: \"{as_of}\", months: 7");
+        let work = scene.work(&north, &arguments).await;
+        assert_eq!(work["installsPerMonth"], 1.0, "{as_of}");
+        let months = work["months"].as_array().unwrap().iter();
+        let whole = months.filter(|month| month["isWhole"] == true);
+        assert_eq!(whole.last().unwrap()["month"], "2021-11", "{as_of}");
+    }
 }

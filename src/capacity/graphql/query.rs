@@ -88,7 +88,10 @@ impl CapacityQuery {
         };
         // The pace is of the months before the one that has only begun.
         let read = told.max(EARLIER_MONTHS + 1);
-        let workload = service::workload(&services.database, actor, &question, read).await?;
+        let workload = {
+            let today = services.clock.today();
+            service::workload(&services.database, actor, &question, read, today).await?
+        };
         let workload = workload.ok_or_else(|| {
             let message = "work is counted for vendors, chains, prefectures and the nation";
             ApiError::bad_input("NOT_COUNTED", message)
@@ -120,7 +123,7 @@ impl CapacityQuery {
     }
 
     /// The follow-ups of a month, in the order in which their vendors were added: of every vendor that had facilities at
-    /// its end, to those who count the whole nation, and one's own. Those with a status of OVERDUE or OPEN have not
+    /// its end or had pledged something for it, to those who count the whole nation, and one's own. Those with a status of OVERDUE or OPEN have not
     /// answered.
     async fn follow_ups(
         &self,
@@ -197,7 +200,8 @@ impl CapacityMutation {
         };
         let (outcome, user_errors) = told(context, written.await)?;
         let first = Month::of(services(context)?.clock.today());
-        let pledges = match outcome.vendor.filter(|_| user_errors.is_empty()) {
+        let seen = seen(&caller(context)?.actor, &outcome);
+        let pledges = match seen.filter(|_| user_errors.is_empty()) {
             Some(vendor) => pledges_of(context, vendor, (first, first.plus(120))).await?,
             None => Vec::new(),
         };
@@ -233,7 +237,8 @@ impl CapacityMutation {
         let wanted = Wanted::of(&context.look_ahead().field("followUp"));
         let month = answer.month;
         let is_over = month.last() < services(context)?.clock.today();
-        let follow_up = match outcome.vendor.filter(|_| is_over) {
+        let seen = seen(&caller(context)?.actor, &outcome);
+        let follow_up = match seen.filter(|_| is_over) {
             Some(vendor) => {
                 let asked = Asked::read(context, month).await?;
                 let vendors: Vec<_> = [vendor]
@@ -277,13 +282,21 @@ fn readable(actor: &Actor) -> Option<Vec<OrganisationId>> {
     Some(own.collect())
 }
 
+/// The vendor of an outcome, if the actor may read of it by now: the outcome may be that of an earlier request.
+fn seen(actor: &Actor, outcome: &Outcome) -> Option<OrganisationId> {
+    let may_read = |vendor: &OrganisationId| {
+        actor.may(Permission::FiguresRead) && readable(actor).is_none_or(|own| own.contains(vendor))
+    };
+    outcome.vendor.filter(may_read)
+}
+
 async fn pledges_of(
     context: &Context<'_>,
     vendor: OrganisationId,
     months: (Month, Month),
 ) -> ApiResult<Vec<CapacityPledge>> {
     let database = &services(context)?.database;
-    let found = entity::pledges(database.write(), &[vendor], months).await?;
+    let found = entity::pledges(database.read(), &[vendor], months).await?;
     let pledges = found.get(&vendor).into_iter().flatten();
     Ok(pledges.map(Into::into).collect())
 }
@@ -323,8 +336,8 @@ impl Asked {
         let database = &services(context)?.database;
         Ok(Self {
             month,
-            facilities: service::asked_vendors(database, month.last()).await?,
-            answers: entity::answers(database.write(), month).await?,
+            facilities: service::asked_vendors(database, month).await?,
+            answers: entity::answers(database.read(), month).await?,
         })
     }
 
@@ -351,12 +364,12 @@ impl Asked {
         let pledged = entity::pledged_by_vendor(database.read(), self.month).await?;
         let pledges = if wanted.pledges {
             let months = (self.month.plus(1), self.month.plus(PLEDGED_AHEAD));
-            entity::pledges(database.write(), vendors, months).await?
+            entity::pledges(database.read(), vendors, months).await?
         } else {
             HashMap::new()
         };
         let held_up = if wanted.blockers {
-            entity::held_up(database.read(), vendors).await?
+            entity::held_up(database.read(), vendors, today).await?
         } else {
             HashMap::new()
         };

@@ -114,7 +114,10 @@ impl ScorecardQuery {
         };
         let as_of = as_of.map_or_else(|| services.clock.today(), |day| day.0);
         let known = change::resolve_known_at(&services.database, &services.clock, known_at).await?;
-        let found = scorecard(&services.database, actor, (kind, id), as_of, known).await?;
+        let found = {
+            let today = services.clock.today();
+            scorecard(&services.database, actor, (kind, id), as_of, known, today).await?
+        };
         Ok(found.map(|card| Scorecard {
             organisation: summary(&name),
             as_of: Date(as_of),

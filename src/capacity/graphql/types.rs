@@ -27,7 +27,7 @@ pub fn tenths(tenths: Option<i64>) -> Option<f64> {
 pub struct WorkMonth {
     /// The month.
     pub month: YearMonth,
-    /// Whether it is counted to its end.
+    /// Whether it is over and counted to its end.
     pub is_whole: bool,
     /// Facilities that were installed (INSTALLED, or READY where that was never told), less those of which that was taken
     /// back; they count for the vendor and chain of the day.
@@ -47,7 +47,7 @@ impl From<&MonthOfWork> for WorkMonth {
     fn from(month: &MonthOfWork) -> Self {
         Self {
             month: YearMonth(month.month),
-            is_whole: month.is_whole(),
+            is_whole: month.is_whole,
             installed_count: month.work.installed,
             pledged_count: month.pledged,
             waiting_count: month.work.waiting,
@@ -70,8 +70,8 @@ pub struct WorkFigures {
     pub installs_per_month: Option<f64>,
     /// How many months the backlog takes at that pace; null while nothing is installed.
     pub months_to_clear: Option<f64>,
-    /// How much of what was pledged was installed, in per cent, over the whole months told of: more in one month makes up
-    /// for nothing in another. Null if nothing was pledged, or that is not for you to know.
+    /// How much of what had been pledged by the time each month began was installed in it, in per cent, over the whole
+    /// months told of: more in one month makes up for nothing in another. Of several vendors or prefectures together. Null if nothing was pledged, or that is not for you to know.
     pub pledge_kept_percent: Option<f64>,
     /// By how many per cent the hours for an installation fall each time that twice as many have been done, over the
     /// months told of; negative if they rise, null with fewer than three months of which hours were told.
@@ -157,9 +157,9 @@ pub struct FollowUp {
     pub answered_at: Option<DateTime<Utc>>,
     /// When the answer was last changed.
     pub changed_at: Option<DateTime<Utc>>,
-    /// Open facilities that engaged the vendor at the end of the month.
+    /// Open facilities that engaged the vendor at the end of the month; 0 of one that is asked for what it had pledged.
     pub facility_count: i64,
-    /// Facilities that were installed in the month.
+    /// Facilities that were installed in the month, less those of which that was taken back.
     pub installed_count: i64,
     /// How many the vendor had pledged.
     pub pledged_count: i64,

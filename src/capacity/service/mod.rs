@@ -14,7 +14,7 @@ use super::{
     entity::{self, PledgeFilter},
 };
 use crate::{
-    app::Month,
+    app::{Month, civil_day},
     auth::{Actor, Clause, OrganisationKind, Permission, Scope, input::is_control},
     change::{self, Known, WriteError, Writer},
     db::{ChangeId, Database, DbErr, OrganisationId, Transaction},
@@ -24,6 +24,7 @@ use crate::{
         service::{Question, ask_work, work_by_vendor, work_of_nation},
     },
     reporting::{
+        ReportingProblem,
         entity::lock,
         service::{check_day, confirm_within},
     },
@@ -46,6 +47,7 @@ pub async fn workload(
     actor: &Actor,
     question: &Question,
     months: u32,
+    today: NaiveDate,
 ) -> Result<Option<Workload>, DbErr> {
     let span = Span::up_to(question.as_of, months);
     let Some(totals) = ask_work(database, actor, question, &span.days()).await? else {
@@ -53,15 +55,23 @@ pub async fn workload(
     };
     let pledged = match visible_pledges(actor, &question.filter) {
         Some(filter) => {
-            let range = (span.first, span.last());
-            Some(entity::pledged(database.read(), &filter, range, question.known).await?)
+            let (range, known) = ((span.first, span.last()), question.known);
+            let months: Vec<Month> = span.months().collect();
+            let pledged = entity::pledged(database.read(), &filter, range, known).await?;
+            let promised = entity::promised(database.read(), &filter, &months, known).await?;
+            Some((pledged, promised))
         }
         None => None,
     };
-    Ok(Some(span.workload(&totals, |month| {
-        let pledged = pledged.as_ref()?;
-        Some(pledged.get(&month).copied().unwrap_or(0))
-    })))
+    Ok(Some(span.workload(
+        &totals,
+        known_on(question.known, today),
+        |month| {
+            let (pledged, promised) = pledged.as_ref()?;
+            let of = |sums: &BTreeMap<Month, i64>| sums.get(&month).copied().unwrap_or(0);
+            Some((of(pledged), of(promised)))
+        },
+    )))
 }
 
 /// The nation's work of some months up to a day, for comparison: whoever asks.
@@ -70,10 +80,19 @@ pub async fn national_workload(
     as_of: NaiveDate,
     known: Known,
     months: u32,
+    today: NaiveDate,
 ) -> Result<Workload, DbErr> {
     let span = Span::up_to(as_of, months);
     let totals = work_of_nation(database, known, &span.days()).await?;
-    Ok(span.workload(&totals, |_| None))
+    Ok(span.workload(&totals, known_on(known, today), |_| None))
+}
+
+/// The civil day as of which something is known.
+fn known_on(known: Known, today: NaiveDate) -> NaiveDate {
+    match known {
+        Known::Now => today,
+        Known::UpTo { at, .. } => civil_day(at),
+    }
 }
 
 /// Months that follow each other, up to a day in the last of them.
@@ -108,13 +127,18 @@ impl Span {
         [before].into_iter().chain(ends).collect()
     }
 
-    fn workload(&self, totals: &[Work], pledged: impl Fn(Month) -> Option<i64>) -> Workload {
+    fn workload(
+        &self,
+        totals: &[Work],
+        known_on: NaiveDate,
+        pledged: impl Fn(Month) -> Option<(i64, i64)>,
+    ) -> Workload {
         let before = totals.first().copied().unwrap_or_default();
         let ends = self
             .months()
             .zip(totals.iter().skip(1))
             .map(|(month, total)| (month, month.last().min(self.as_of), *total));
-        Workload::new(before, ends, pledged)
+        Workload::new(before, ends, known_on, pledged)
     }
 }
 
@@ -141,6 +165,8 @@ fn visible_pledges(actor: &Actor, filter: &Filter) -> Option<PledgeFilter> {
                 .is_none_or(|named| named.contains(own));
             pledges.vendors = Some(if is_named { vec![*own] } else { Vec::new() });
         }
+        // What a single vendor pledges is its own to know.
+        [Clause::Prefectures(_)] if pledges.vendors.is_some() => return None,
         [Clause::Prefectures(places)] => {
             let named = pledges.prefectures.take();
             let both = places
@@ -330,10 +356,16 @@ pub async fn answer(
     if let Some(Err(wrong)) = answer.complete_to.map(|day| check_day(day, today)) {
         problems.push(at(["completeTo"], wrong));
     }
+    let confirmed = lock(writer.database, &transaction, vendor).await?;
+    if let (Some(day), Some(complete_to)) = (answer.complete_to, confirmed)
+        && day < complete_to
+    {
+        let said = ReportingProblem::AlreadyConfirmed { complete_to };
+        problems.push(at(["completeTo"], said));
+    }
     if !problems.is_empty() || writer.dry_run {
         return writer.refuse(transaction, outcome).await;
     }
-    lock(writer.database, &transaction, vendor).await?;
     let new = unlike(&transaction, vendor, &answer.pledges).await?;
     let change = change::record(&transaction, writer, Some(vendor), "followUpAnswer").await?;
     entity::write_pledges(&transaction, vendor, &new, change).await?;
@@ -346,34 +378,39 @@ pub async fn answer(
     writer.finish(transaction, outcome).await
 }
 
-/// Had the vendor facilities at the end of a month, so that it is followed up?
+/// Is the vendor followed up for a month?
 async fn is_asked(
     database: &Database,
     vendor: OrganisationId,
     month: Month,
 ) -> Result<bool, DbErr> {
-    let as_of = month.last();
-    let asked = asked_vendors(database, as_of).await?;
+    let asked = asked_vendors(database, month).await?;
     Ok(asked.contains_key(&vendor))
 }
 
-/// Who is followed up for a month: the vendors that had open facilities at its end, and how many.
+/// Who is followed up for a month: the vendors that had open facilities at its end, and how many, and those that had
+/// pledged something for it.
 pub async fn asked_vendors(
     database: &Database,
-    as_of: NaiveDate,
+    month: Month,
 ) -> Result<BTreeMap<OrganisationId, i64>, DbErr> {
     let question = Question {
-        as_of,
+        as_of: month.last(),
         known: Known::Now,
         filter: Filter::default(),
         group_by: vec![crate::figures::service::Dimension::Vendor],
     };
     let answer = crate::figures::service::ask(database, &Actor::system(), &question).await?;
-    Ok(answer
+    let mut asked: BTreeMap<OrganisationId, i64> = answer
         .into_iter()
         .filter_map(|(group, counts)| Some((group.vendor.flatten()?, counts.all)))
         .filter(|(_, all)| *all > 0)
-        .collect())
+        .collect();
+    let pledged = entity::pledged_by_vendor(database.read(), month).await?;
+    for (vendor, _) in pledged.into_iter().filter(|(_, installs)| *installs > 0) {
+        asked.entry(vendor).or_default();
+    }
+    Ok(asked)
 }
 
 /// What the records say of each vendor's month: the work of the month, and everything up to its end.

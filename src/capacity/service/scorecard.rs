@@ -31,7 +31,7 @@ impl Side {
     /// The work of the last whole months.
     pub fn recent(&self) -> Work {
         let mut sum = Work::default();
-        for month in self.workload.months.iter().filter(|month| month.is_whole()) {
+        for month in self.workload.months.iter().filter(|month| month.is_whole) {
             sum += month.work;
         }
         sum
@@ -60,6 +60,7 @@ pub async fn scorecard(
     (kind, organisation): (OrganisationKind, OrganisationId),
     as_of: NaiveDate,
     known: Known,
+    today: NaiveDate,
 ) -> Result<Option<Scorecard>, DbErr> {
     let mut filter = Filter::default();
     match kind {
@@ -81,10 +82,10 @@ pub async fn scorecard(
     let own_counts = ask_on_days(database, actor, &own, &days).await?;
     let national = ask_on_days(database, &everybody, &nation, &days).await?;
     let months = EARLIER_MONTHS + 1;
-    let Some(own_work) = workload(database, actor, &own, months).await? else {
+    let Some(own_work) = workload(database, actor, &own, months, today).await? else {
         return Ok(None);
     };
-    let national_work = national_workload(database, as_of, known, months).await?;
+    let national_work = national_workload(database, as_of, known, months, today).await?;
     let side = |counts: Vec<Counts>, workload| {
         let at = |place: usize| counts.get(place).copied().unwrap_or_default();
         Side {

@@ -107,8 +107,11 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
         "p.chain_id",
         chains.iter().map(|id| id.map_or(0, |id| id.0)),
     );
-    if *only_stores {
-        // As the partial index says it.
+    // As the partial indexes say it.
+    if !vendors.is_empty() && !vendors.contains(&None) {
+        query.push(" AND p.vendor_id <> 0");
+    }
+    if *only_stores || !chains.is_empty() && !chains.contains(&None) {
         query.push(" AND p.chain_id <> 0");
     }
     let Scope::Any(clauses) = scope else {

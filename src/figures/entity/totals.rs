@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::{ANY, Block, Cube, Series, StoredDelta, add_encoded, read_delta};
 use crate::{
-    app::civil_day,
+    app::{civil_day, clock::day_begins},
     db::{Backend, ConnectionTrait, DbErr, OrganisationId, Query, Row},
     figures::Grid,
 };
@@ -362,11 +362,6 @@ async fn settled_days(
         Ok((civil_day(first), civil_day(last), row.take()?))
     })
     .transpose()
-}
-
-/// The instant at which a civil day begins in Japan.
-fn day_begins(day: NaiveDate) -> DateTime<Utc> {
-    (day.and_time(chrono::NaiveTime::MIN) - chrono::TimeDelta::hours(9)).and_utc()
 }
 
 fn add_row(grid: &mut Grid, row: &mut Row<'_>) -> Result<(), DbErr> {

@@ -107,28 +107,36 @@ pub async fn fold(database: &Database) -> Result<i64, DbErr> {
     Ok(horizon.last_seq - up_to)
 }
 
-/// Sums the changes to be folded next: whole ones, up to the number that is answered.
+/// Sums the changes to be folded next: whole ones, up to the number that is answered, of the levels and of the work.
 async fn sum_next(database: &Database, horizon: &Horizon) -> Result<(Sums, Sums, i64), DbErr> {
-    let mut up_to = horizon.last_seq.min(horizon.folded_seq + FOLD_AT_ONCE);
+    let most = horizon.last_seq.min(horizon.folded_seq + FOLD_AT_ONCE);
+    let (mut work, by_work) = sum_of(database, &Cube::WORK, horizon.folded_seq, most).await?;
+    let (levels, up_to) = sum_of(database, &Cube::LEVELS, horizon.folded_seq, by_work).await?;
+    if up_to < by_work {
+        (work, _) = sum_of(database, &Cube::WORK, horizon.folded_seq, up_to).await?;
+    }
+    Ok((levels, work, up_to))
+}
+
+/// Sums what changes after a number add to a cube, up to another or, if that is much, up to the one that is answered.
+async fn sum_of(
+    database: &Database,
+    cube: &Cube,
+    after: i64,
+    most: i64,
+) -> Result<(Sums, i64), DbErr> {
+    let mut up_to = most;
     let mut sums = Sums::default();
-    let mut next = Some(entity::after_change(horizon.folded_seq));
+    let mut next = Some(entity::after_change(after));
     while let Some(after) = next {
-        let page = entity::numbered_deltas(database.read(), &Cube::LEVELS, after, up_to, &mut sums);
-        next = page.await?;
+        next = entity::numbered_deltas(database.read(), cube, after, up_to, &mut sums).await?;
         if let Some((seq, _)) = next
             && sums.len() >= FOLD_DELTAS
         {
             up_to = seq;
         }
     }
-    // A change adds no more to the work than to the levels, or little more.
-    let mut work = Sums::default();
-    let mut next = Some(entity::after_change(horizon.folded_seq));
-    while let Some(after) = next {
-        let page = entity::numbered_deltas(database.read(), &Cube::WORK, after, up_to, &mut work);
-        next = page.await?;
-    }
-    Ok((sums, work, up_to))
+    Ok((sums, up_to))
 }
 
 /// Builds all totals anew from the deltas, while others read the old ones and write on.

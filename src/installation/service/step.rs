@@ -244,7 +244,9 @@ impl Order {
 /// for nothing, 0 for that it is not known.
 pub(super) fn told_minutes(before: Option<&Order>, now: &Order) -> Option<i64> {
     let is_done = |order: &Order| order.now.status == InstallationStatus::Done;
-    match (before.is_some_and(is_done), is_done(now)) {
+    // Another order begins nothing anew: what the last one told stands until this one tells more.
+    let same = before.filter(|before| before.now.id == now.now.id);
+    match (same.is_some_and(is_done), is_done(now)) {
         (false, true) => Some(now.now.minutes.map_or(0, i64::from)),
         (true, false) => Some(0),
         _ => None,
