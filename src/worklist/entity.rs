@@ -133,6 +133,8 @@ fn push_promised(query: &mut Query, scope: &Scope, wanted: &StepQuery, reason: N
         "p.milestone",
         wanted.milestones.iter().map(|one| one.code()),
     );
+    // A condition that PostgreSQL knows nothing of, and so takes to hold of half: of `… IS NULL` it believes that it
+    // hardly ever does, and reads everything rather than the first few in their order.
     query.push(" AND CASE p.milestone");
     for milestone in Milestone::ALL {
         let column = milestone.column();
@@ -143,9 +145,12 @@ fn push_promised(query: &mut Query, scope: &Scope, wanted: &StepQuery, reason: N
             }
             _ => format!("s.{column}"),
         };
-        query.push(&format!(" WHEN {} THEN {reached}", milestone.code()));
+        query.push(&format!(
+            " WHEN {} THEN {reached} IS NULL",
+            milestone.code()
+        ));
     }
-    query.push(" END IS NULL");
+    query.push(" END");
 }
 
 /// Facilities of which the last thing that held them up was resolved on one of some days.
