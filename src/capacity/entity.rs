@@ -119,7 +119,11 @@ pub async fn promised(
         query.push(" OR p.month = ").bind(month.first());
         query.push(" AND a.recorded_at < ").bind(begins);
         query.push(" AND (r.recorded_at IS NULL OR r.recorded_at >= ");
-        query.bind(begins).push(")");
+        query.bind(begins);
+        if let Known::UpTo { seq, .. } = known {
+            query.push(" OR r.seq IS NULL OR r.seq > ").bind(seq);
+        }
+        query.push(")");
     }
     query.push(")");
     if let Some(vendors) = &filter.vendors {

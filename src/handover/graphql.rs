@@ -25,7 +25,7 @@ use crate::{
         FacilityKind,
         graphql::{
             Facility, FacilityReference, OrganisationSummary, PrefectureName, Selected, change_id,
-            facilities_by_id, named_facilities, summary, user_error, user_errors,
+            facilities_by_id, named_facilities, organisation_of, summary, user_error, user_errors,
         },
     },
     milestone::{graphql::check_row_count, service::ErrorPolicy},
@@ -238,10 +238,9 @@ impl HandoverMutation {
             let writer = writer(context, operation, &input.options, &content)?;
             let actor = &caller(context)?.actor;
             let database = &services(context)?.database;
-            let contractor = NodeId::row_of(&input.contractor_id, NodeKind::Organisation);
             let proposal = Proposal {
                 facilities: named_facilities(database, actor, &input.facilities).await?,
-                contractor: OrganisationId(contractor.unwrap_or(0)),
+                contractor: organisation_of(&input.contractor_id),
                 answer_by: input.answer_by.map(|day| day.0),
                 message: input.message.clone(),
             };

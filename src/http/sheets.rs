@@ -32,8 +32,8 @@ use crate::{
     api::{ApiError, NodeId, node_id::NodeKind},
     app::Services,
     auth::{Actor, Language, Permission},
-    db::{DbErr, OrganisationId, is_transient},
-    facility::graphql::{FacilityFilter, export_query},
+    db::{DbErr, is_transient},
+    facility::graphql::{FacilityFilter, export_query, organisation_of},
     reporting::ReportingProblem,
     sheet::{
         SheetProblem,
@@ -261,10 +261,9 @@ async fn receive<G: ActorGate>(
         Ok(name) => name,
         Err(refused) => return *refused,
     };
-    let organisation = query.get("organisation").map(|id| {
-        // An id of another type names nobody.
-        OrganisationId(NodeId::row_of(&ID(id.clone()), NodeKind::Organisation).unwrap_or(0))
-    });
+    let organisation = query
+        .get("organisation")
+        .map(|id| organisation_of(&ID(id.clone())));
     let complete_to = match query.get("completeTo").map(|day| day.parse()).transpose() {
         Ok(day) => day,
         Err(_) => {

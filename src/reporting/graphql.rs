@@ -13,14 +13,13 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, PageArguments, UserError, UserErrorCode, WriteOptions,
+        ApiError, ApiResult, Date, PageArguments, UserError, UserErrorCode, WriteOptions,
         context::{caller, services, writer},
-        node_id::NodeKind,
         page::{Fingerprint, row_of_cursor},
     },
     auth::{Actor, Language, Permission, Scope},
     db::OrganisationId,
-    facility::graphql::{OrganisationSummary, change_id, summary, user_errors},
+    facility::graphql::{OrganisationSummary, change_id, organisation_of, summary, user_errors},
 };
 
 /// What a vendor or chain said of its reporting (報告完了): that everything up to a day is recorded, or that it is not
@@ -179,11 +178,6 @@ impl ReportingMutation {
         };
         payload(context, written.await)
     }
-}
-
-/// An id of another type names no organisation.
-fn organisation_of(id: &ID) -> OrganisationId {
-    OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))
 }
 
 /// Whose confirmations an actor reads, of the one that is named or of all; `None` for everybody's.

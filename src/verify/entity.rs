@@ -366,9 +366,12 @@ pub async fn work_digests(
     let mut after = (0_i64, -1_i32);
     loop {
         let page = Query::with(
-            "SELECT change_id, ordinal, effective_on, kind, prefecture, vendor_id, chain_id, installed_count, \
-             waiting_count, minute_count, timed_count FROM work_delta WHERE (change_id, ordinal) > ($1, $2) \
-             ORDER BY change_id, ordinal LIMIT 10000",
+            format!(
+                "SELECT d.change_id, d.ordinal, {} FROM {} d WHERE (d.change_id, d.ordinal) > ($1, $2) \
+                 ORDER BY d.change_id, d.ordinal LIMIT 10000",
+                Cube::WORK.delta_columns,
+                Cube::WORK.deltas.name
+            ),
             [after.0.into(), after.1.into()],
         );
         let rows = page.all(snapshot).await?;

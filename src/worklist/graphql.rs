@@ -21,10 +21,10 @@ use crate::{
     },
     app::calendar::business_days,
     auth::Actor,
-    db::{FacilityId, OrganisationId},
+    db::FacilityId,
     facility::graphql::{
         Facility, FacilityConnection, FacilityFilter, FacilityOrder, OrganisationSummary, Selected,
-        facilities_by_id, facility_page, summary, user_errors,
+        facilities_by_id, facility_page, organisation_of, summary, user_errors,
     },
     milestone::Milestone,
 };
@@ -278,9 +278,7 @@ impl WorklistMutation {
             id: input
                 .id
                 .map(|id| SavedFilterId(NodeId::row_of(&id, NodeKind::SavedFilter).unwrap_or(0))),
-            organisation: OrganisationId(
-                NodeId::row_of(&input.organisation_id, NodeKind::Organisation).unwrap_or(0),
-            ),
+            organisation: organisation_of(&input.organisation_id),
             name: input.name,
             shared: input.shared,
             filter: text,

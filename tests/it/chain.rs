@@ -13,7 +13,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, errors, member, ministry};
+use crate::support::api::{Api, global, member, ministry};
 
 struct Scene {
     api: Api,
@@ -36,19 +36,6 @@ impl Scene {
         scene
     }
 
-    async fn ask(&self, actor: &Actor, name: &str, input: Value) {
-        let document = format!(
-            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ userErrors {{ code path message }} }} }}",
-            name[..1].to_uppercase(),
-            &name[1..]
-        );
-        let data = self
-            .api
-            .data(actor, &document, json!({ "input": input }))
-            .await;
-        assert_eq!(errors(&data[name]), Vec::<String>::new(), "{name}");
-    }
-
     /// Registers stores of a chain, or of none.
     async fn stores(&self, numbers: std::ops::Range<u32>, chain: Option<usize>) {
         for number in numbers {
@@ -64,7 +51,7 @@ impl Scene {
     async fn link(&self, number: u32, chain: usize, on: &str) {
         let id = global(self.chains[chain]);
         let link = json!({ "facility": { "code": code(number) }, "kind": "CHAIN", "organisationId": id, "on": on });
-        self.ask(&ministry(), "facilityLink", link).await;
+        self.api.done("facilityLink", link).await;
     }
 
     /// Applies for stores in one request.
@@ -89,7 +76,7 @@ impl Scene {
 
     async fn applied(&self, number: u32) {
         let applied = json!({ "facility": { "code": code(number) }, "milestone": "READER_APPLIED", "on": "2021-06-01" });
-        self.ask(&ministry(), "milestoneRecord", applied).await;
+        self.api.done("milestoneRecord", applied).await;
     }
 
     /// Stores of the largest application, by the place of the chain, where there is one of at least so many.
@@ -130,12 +117,6 @@ fn code(number: u32) -> String {
     InstitutionCode::with_check_digit(Prefecture::FIRST, FeeTable::Dispensing, number).to_string()
 }
 
-fn global(organisation: OrganisationId) -> String {
-    NodeId::new(NodeKind::Organisation, organisation.0)
-        .encode()
-        .0
-}
-
 #[rstest]
 #[tokio::test]
 async fn an_application_counts_what_was_applied_for_in_one_go(
@@ -159,7 +140,7 @@ async fn an_application_counts_what_was_applied_for_in_one_go(
     let mistake = "SELECT max(id) FROM facility_event WHERE aspect = 0";
     let event = scene.api.database.number(mistake).await;
     let correct = json!({ "facility": { "code": code(22) }, "eventId": NodeId::new(NodeKind::Event, event).encode().0 });
-    scene.ask(&ministry(), "milestoneCorrect", correct).await;
+    scene.api.done("milestoneCorrect", correct).await;
     // One request for the stores of two chains is an application of each.
     scene.stores(30..33, Some(3)).await;
     scene.stores(33..36, Some(4)).await;
@@ -207,7 +188,7 @@ async fn a_chain_that_applied_for_two_hundred_stores_at_once_is_large(
         .number("SELECT max(change_id) FROM facility_event WHERE facility_id = 1")
         .await;
     let undo = json!({ "changeId": NodeId::new(NodeKind::Change, undo).encode().0 });
-    scene.ask(&staff, "changeUndo", undo).await;
+    scene.api.done("changeUndo", undo).await;
     scene.applied_at_once(0..200).await;
     assert_eq!(
         scene.chains(&staff, "").await,
@@ -246,17 +227,14 @@ async fn a_scorecard_stands_beside_the_national_average(
         async move {
             let facility = json!({ "code": code(number) });
             scene
-                .ask(
-                    &ministry(),
-                    "installationOpen",
-                    json!({ "facility": facility }),
-                )
+                .api
+                .done("installationOpen", json!({ "facility": facility }))
                 .await;
             let input =
                 json!({ "facility": facility, "on": on, "minutes": minutes, "withChecks": true });
-            scene.ask(&ministry(), "installationFinish", input).await;
+            scene.api.done("installationFinish", input).await;
             let ready = json!({ "facility": facility, "milestone": "READY", "on": on });
-            scene.ask(&ministry(), "milestoneRecord", ready).await;
+            scene.api.done("milestoneRecord", ready).await;
         }
     };
     finish(0, "2021-11-10", 240).await;

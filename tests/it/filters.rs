@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use kaitsu::{
-    api::{NodeId, node_id::NodeKind},
     auth::OrganisationKind,
-    db::{Backend, OrganisationId},
+    db::Backend,
     facility::{FeeTable, InstitutionCode, Prefecture},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, ministry};
+use crate::support::api::{Api, global, ministry};
 
 const CLINIC: &str = "みなと内科";
 const DENTIST: &str = "さくら歯科";
@@ -78,12 +77,6 @@ fn code(name: &str) -> String {
     let (_, prefecture, table, ..) = facilities.find(|(one, ..)| *one == name).unwrap();
     let prefecture = Prefecture::from_number(prefecture).unwrap();
     InstitutionCode::with_check_digit(prefecture, table, 7).to_string()
-}
-
-fn global(organisation: OrganisationId) -> String {
-    NodeId::new(NodeKind::Organisation, organisation.0)
-        .encode()
-        .0
 }
 
 /// Facilities of which every filter finds some and not all, and the organisations that they have to do with.

@@ -2,14 +2,13 @@
 
 use chrono::TimeDelta;
 use kaitsu::{
-    api::{NodeId, node_id::NodeKind},
     auth::{Actor, OrganisationKind as Kind, Role},
     db::{Backend, OrganisationId},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, errors, member, ministry};
+use crate::support::api::{Api, errors, global, member, ministry};
 
 const CLINIC: &str = "0110112489";
 const SAITAMA: &str = "1110301762";
@@ -118,19 +117,6 @@ impl Scene {
         let code = json!({ "code": CLINIC });
         self.api.data(actor, document, code).await["facilityByCode"].clone()
     }
-
-    async fn verify(&self) {
-        let report = kaitsu::verify::verify(self.api.database.db(), |_| {})
-            .await
-            .unwrap();
-        assert_eq!(report.differences, Vec::new());
-    }
-}
-
-fn global(organisation: OrganisationId) -> String {
-    NodeId::new(NodeKind::Organisation, organisation.0)
-        .encode()
-        .0
 }
 
 #[rstest]
@@ -188,7 +174,7 @@ async fn a_contractor_sees_what_is_proposed_to_it_and_the_facility_when_it_accep
     let twice = json!({ "contractorId": global(scene.other) });
     let twice = scene.propose(&vendor, &[CLINIC], twice).await;
     assert_eq!(errors(&twice), ["ALREADY_OPEN input.facilities.0"]);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -220,7 +206,7 @@ async fn nobody_accepts_what_is_done_or_has_gone_to_another_meanwhile(
     scene.api.data(&vendor, document, installed).await;
     let late = scene.answer(&helper, &id, "ACCEPT", "").await;
     assert_eq!(errors(&late), ["ALREADY_REACHED input.handoverIds.0"]);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -260,7 +246,7 @@ async fn whoever_declines_says_why_and_sees_it_no_more(
     assert_eq!(back["rows"][0]["handover"]["status"], "WITHDRAWN");
     let late = scene.answer(&helper, &next, "ACCEPT", "").await;
     assert_eq!(errors(&late), ["NOT_FOUND input.handoverIds.0"]);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -293,7 +279,7 @@ async fn one_that_nobody_answers_lapses_and_makes_room_for_the_next(
         format!("LAPSED みなと内科 {CLINIC}"),
     ];
     assert_eq!(scene.seen(&vendor).await, both);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -317,7 +303,7 @@ async fn what_a_former_vendor_proposed_is_no_longer_offered(
     let own = scene.propose(&rival, &[CLINIC], json!({})).await;
     assert_eq!(errors(&own), Vec::<String>::new());
     assert_eq!(scene.seen(&scene.helper()).await, ["PROPOSED みなと内科 -"]);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -406,7 +392,7 @@ async fn every_row_of_a_bad_proposal_is_told_and_nothing_is_written(
     assert_eq!(answered["writtenCount"], 1);
     let again = scene.propose(&vendor, &[CLINIC], json!({})).await;
     assert_eq!(errors(&again), ["NOTHING_TO_DO input.facilities.0"]);
-    scene.verify().await;
+    scene.api.verify().await;
 }
 
 #[rstest]
@@ -430,5 +416,5 @@ async fn of_those_who_answer_and_take_back_at_once_one_is_first(
     assert_eq!(written, 1, "{accepted} {declined} {withdrawn}");
     let handed_on = scene.clinic(&vendor).await["supportContractor"] != Value::Null;
     assert_eq!(handed_on, accepted["writtenCount"] == 1);
-    scene.verify().await;
+    scene.api.verify().await;
 }

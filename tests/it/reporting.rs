@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use kaitsu::{
-    api::{NodeId, node_id::NodeKind},
     auth::{Actor, Grant, OrganisationKind as Kind, Role},
     db::{Backend, OrganisationId},
     facility::{FeeTable, InstitutionCode, Prefecture},
@@ -10,7 +9,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, errors, member, ministry};
+use crate::support::api::{Api, errors, global, member, ministry};
 
 /// Two vendors and two chains. Of eight pharmacies in two prefectures: two engage the first vendor, one of them a store of
 /// the first chain; three the second vendor, two of them stores of the second chain; three nobody, one of them a store of
@@ -60,27 +59,14 @@ impl Scene {
 
     async fn link(&self, code: &str, kind: &str, organisation: OrganisationId, on: &str) {
         let link = json!({ "facility": { "code": code }, "kind": kind, "organisationId": global(organisation), "on": on });
-        let document = "mutation ($input: FacilityLinkInput!) { facilityLink(input: $input) { userErrors { code } } }";
-        let data = self
-            .api
-            .data(&ministry(), document, json!({ "input": link }))
-            .await;
-        assert_eq!(data["facilityLink"]["userErrors"], json!([]));
+        self.api.done("facilityLink", link).await;
     }
 
     async fn say(&self, actor: &Actor, name: &str, of: OrganisationId, more: Value) -> Value {
         let mut input = more;
         input["organisationId"] = json!(global(of));
-        let document = format!(
-            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ completeTo changeId userErrors {{ code path message }} }} }}",
-            name[..1].to_uppercase(),
-            &name[1..]
-        );
-        let data = self
-            .api
-            .data(actor, &document, json!({ "input": input }))
-            .await;
-        data[name].clone()
+        let selection = "completeTo changeId userErrors { code path message }";
+        self.api.mutate(actor, name, input, selection).await
     }
 
     async fn confirm(&self, actor: &Actor, of: OrganisationId, day: &str) -> Value {
@@ -150,12 +136,6 @@ impl Scene {
         });
         told.collect()
     }
-}
-
-fn global(organisation: OrganisationId) -> String {
-    NodeId::new(NodeKind::Organisation, organisation.0)
-        .encode()
-        .0
 }
 
 #[rstest]

@@ -10,7 +10,7 @@ use kaitsu::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, errors, member, ministry};
+use crate::support::api::{Api, errors, global, member, ministry};
 
 /// Clinics of two vendors. It is Sunday, 2021-12-19.
 struct Scene {
@@ -54,23 +54,7 @@ impl Scene {
     async fn done(&self, name: &str, number: u32, more: Value) {
         let mut input = more;
         input["facility"] = json!({ "code": code(number) });
-        let payload = self
-            .ask(&ministry(), name, input, "userErrors { code path message }")
-            .await;
-        assert_eq!(errors(&payload), Vec::<String>::new(), "{name} {number}");
-    }
-
-    async fn ask(&self, actor: &Actor, name: &str, input: Value, selection: &str) -> Value {
-        let document = format!(
-            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ {selection} }} }}",
-            name[..1].to_uppercase(),
-            &name[1..]
-        );
-        let data = self
-            .api
-            .data(actor, &document, json!({ "input": input }))
-            .await;
-        data[name].clone()
+        self.api.done(name, input).await;
     }
 
     async fn planned(&self, number: u32, milestone: &str, on: &str) {
@@ -117,7 +101,9 @@ impl Scene {
         }
         let selection =
             "savedFilter { id name shared isOwn filter version } userErrors { code path message }";
-        self.ask(actor, "savedFilterSave", input, selection).await
+        self.api
+            .mutate(actor, "savedFilterSave", input, selection)
+            .await
     }
 
     async fn kept(&self, actor: &Actor) -> Vec<String> {
@@ -150,12 +136,6 @@ fn told(node: &Value) -> String {
 
 fn code(number: u32) -> String {
     InstitutionCode::with_check_digit(Prefecture::FIRST, FeeTable::Medical, number).to_string()
-}
-
-fn global(organisation: OrganisationId) -> String {
-    NodeId::new(NodeKind::Organisation, organisation.0)
-        .encode()
-        .0
 }
 
 /// Another member of the same organisation.
@@ -376,7 +356,8 @@ async fn a_filter_is_kept_shared_used_and_removed(
         let mut input = more;
         input["id"] = kept["id"].clone();
         scene
-            .ask(
+            .api
+            .mutate(
                 actor,
                 "savedFilterDelete",
                 input,

@@ -30,9 +30,8 @@ use crate::{
     },
     change,
     db::OrganisationId,
-    facility::graphql::{OrganisationSummary, change_id, user_errors},
+    facility::graphql::{OrganisationSummary, change_id, organisation_of, user_errors},
     figures::{
-        Work,
         graphql::{FigureFilter, read_filter},
         service::Question,
     },
@@ -88,10 +87,8 @@ impl CapacityQuery {
         };
         // The pace is of the months before the one that has only begun.
         let read = told.max(EARLIER_MONTHS + 1);
-        let workload = {
-            let today = services.clock.today();
-            service::workload(&services.database, actor, &question, read, today).await?
-        };
+        let today = services.clock.today();
+        let workload = service::workload(&services.database, actor, &question, read, today).await?;
         let workload = workload.ok_or_else(|| {
             let message = "work is counted for vendors, chains, prefectures and the nation";
             ApiError::bad_input("NOT_COUNTED", message)
@@ -123,8 +120,8 @@ impl CapacityQuery {
     }
 
     /// The follow-ups of a month, in the order in which their vendors were added: of every vendor that had facilities at
-    /// its end or had pledged something for it, to those who count the whole nation, and one's own. Those with a status of OVERDUE or OPEN have not
-    /// answered.
+    /// its end or had pledged something for it, to those who count the whole nation, and one's own. Those with a status of
+    /// OVERDUE or OPEN have not answered.
     async fn follow_ups(
         &self,
         context: &Context<'_>,
@@ -265,11 +262,6 @@ fn check_length(pledges: &[CapacityPledgeRow]) -> ApiResult<()> {
     Ok(())
 }
 
-/// An id of another type names no organisation.
-fn organisation_of(id: &ID) -> OrganisationId {
-    OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))
-}
-
 /// Whose pledges and follow-ups an actor reads; `None` for everybody's.
 fn readable(actor: &Actor) -> Option<Vec<OrganisationId>> {
     if actor.scope(Permission::FiguresRead) == Scope::All {
@@ -284,9 +276,7 @@ fn readable(actor: &Actor) -> Option<Vec<OrganisationId>> {
 
 /// The vendor of an outcome, if the actor may read of it by now: the outcome may be that of an earlier request.
 fn seen(actor: &Actor, outcome: &Outcome) -> Option<OrganisationId> {
-    let may_read = |vendor: &OrganisationId| {
-        actor.may(Permission::FiguresRead) && readable(actor).is_none_or(|own| own.contains(vendor))
-    };
+    let may_read = |vendor: &OrganisationId| readable(actor).is_none_or(|own| own.contains(vendor));
     outcome.vendor.filter(may_read)
 }
 
@@ -374,7 +364,7 @@ impl Asked {
             HashMap::new()
         };
         let told = |vendor: &OrganisationId| {
-            let work = work.get(vendor).map_or(Work::default(), |(work, _)| *work);
+            let work = work.get(vendor).copied().unwrap_or_default();
             let answer = self.answers.get(vendor);
             let count = |(blocker, count): (&Blocker, &i64)| BlockerCount {
                 blocker: *blocker,

@@ -6,9 +6,8 @@ use chrono::{DateTime, Utc};
 use super::types::tenths;
 use crate::{
     api::{
-        ApiResult, Date, NodeId,
+        ApiResult, Date,
         context::{caller, services},
-        node_id::NodeKind,
     },
     auth::{OrganisationKind, OrganisationName},
     capacity::{
@@ -17,8 +16,7 @@ use crate::{
         workload::hours_in_tenths,
     },
     change,
-    db::OrganisationId,
-    facility::graphql::{OrganisationSummary, summary},
+    facility::graphql::{OrganisationSummary, organisation_of, summary},
     figures::{Counts, graphql::percent},
 };
 
@@ -101,9 +99,7 @@ impl ScorecardQuery {
     ) -> ApiResult<Option<Scorecard>> {
         let services = services(context)?;
         let actor = &caller(context)?.actor;
-        // An id of another type names nobody.
-        let row = NodeId::row_of(&organisation_id, NodeKind::Organisation).unwrap_or(0);
-        let id = OrganisationId(row);
+        let id = organisation_of(&organisation_id);
         if !may_read(actor, id) {
             return Ok(None);
         }
@@ -112,12 +108,10 @@ impl ScorecardQuery {
         let Some((kind, name)) = found else {
             return Ok(None);
         };
-        let as_of = as_of.map_or_else(|| services.clock.today(), |day| day.0);
+        let today = services.clock.today();
+        let as_of = as_of.map_or(today, |day| day.0);
         let known = change::resolve_known_at(&services.database, &services.clock, known_at).await?;
-        let found = {
-            let today = services.clock.today();
-            scorecard(&services.database, actor, (kind, id), as_of, known, today).await?
-        };
+        let found = scorecard(&services.database, actor, (kind, id), as_of, known, today).await?;
         Ok(found.map(|card| Scorecard {
             organisation: summary(&name),
             as_of: Date(as_of),

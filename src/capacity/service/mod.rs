@@ -21,7 +21,7 @@ use crate::{
     figures::{
         Work,
         entity::rows::Filter,
-        service::{Question, ask_work, work_by_vendor, work_of_nation},
+        service::{Dimension, Question, ask, ask_work, work_by_vendor, work_of_nation},
     },
     reporting::{
         ReportingProblem,
@@ -398,9 +398,9 @@ pub async fn asked_vendors(
         as_of: month.last(),
         known: Known::Now,
         filter: Filter::default(),
-        group_by: vec![crate::figures::service::Dimension::Vendor],
+        group_by: vec![Dimension::Vendor],
     };
-    let answer = crate::figures::service::ask(database, &Actor::system(), &question).await?;
+    let answer = ask(database, &Actor::system(), &question).await?;
     let mut asked: BTreeMap<OrganisationId, i64> = answer
         .into_iter()
         .filter_map(|(group, counts)| Some((group.vendor.flatten()?, counts.all)))
@@ -413,18 +413,18 @@ pub async fn asked_vendors(
     Ok(asked)
 }
 
-/// What the records say of each vendor's month: the work of the month, and everything up to its end.
+/// What the records say of each vendor's month.
 pub async fn work_of_month(
     database: &Database,
     month: Month,
-) -> Result<BTreeMap<OrganisationId, (Work, Work)>, DbErr> {
+) -> Result<BTreeMap<OrganisationId, Work>, DbErr> {
     let before = work_by_vendor(database, month.minus(1).last()).await?;
     let after = work_by_vendor(database, month.last()).await?;
     Ok(after
         .into_iter()
         .map(|(vendor, total)| {
             let earlier = before.get(&vendor).copied().unwrap_or_default();
-            (vendor, (total.since(earlier), total))
+            (vendor, total.since(earlier))
         })
         .collect())
 }

@@ -15,7 +15,8 @@ pub use payload::{
 };
 pub use query::{
     FacilityConnection, FacilityFilter, FacilityOrder, FacilityQuery, FacilityReference, ListTotal,
-    export_query, facility_page, fold_search, organisation_id, resolve, within_bureaus,
+    export_query, facility_page, fold_search, organisation_id, organisation_of, resolve,
+    within_bureaus,
 };
 pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
 pub use types::{Facility, OrganisationSummary, Selected, facilities_by_id, facility, summary};

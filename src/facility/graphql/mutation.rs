@@ -5,16 +5,15 @@ use serde::Serialize;
 
 use super::{
     payload::{FacilityPayload, facility_payload, named_event},
-    query::{FacilityReference, resolve},
+    query::{FacilityReference, organisation_of, resolve},
 };
 use crate::{
     api::{
-        ApiResult, Date, NodeId, WriteOptions,
+        ApiResult, Date, WriteOptions,
         context::{caller, services, writer},
-        node_id::NodeKind,
     },
     auth::{Actor, OrganisationKind},
-    db::{Database, DbErr, FacilityId, OrganisationId},
+    db::{Database, DbErr, FacilityId},
     facility::{
         FacilityKind, InstitutionCode,
         entity::Contacts,
@@ -294,10 +293,7 @@ impl FacilityMutation {
         let amendment = Amendment::Link {
             kind: input.kind.organisation_kind(),
             // An id of another type names no organisation: the service says so by the input's path.
-            organisation: input
-                .organisation_id
-                .as_ref()
-                .map(|id| OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))),
+            organisation: input.organisation_id.as_ref().map(organisation_of),
             on: input.on.0,
         };
         let request = (input.facility, input.expected_version, amendment);

@@ -434,6 +434,11 @@ pub fn organisation_id(id: &ID) -> ApiResult<OrganisationId> {
         .ok_or_else(bad_id)
 }
 
+/// The organisation that a global id names; an id of another type names nobody, and is looked for in vain.
+pub fn organisation_of(id: &ID) -> OrganisationId {
+    OrganisationId(NodeId::row_of(id, NodeKind::Organisation).unwrap_or(0))
+}
+
 /// The facilities that callers name, as far as the actor can see them.
 pub async fn resolve(
     database: &Database,

@@ -120,7 +120,7 @@ pub struct Cube {
     /// What that adds up to.
     pub totals: &'static Table,
     /// The columns that [`read_delta`] reads, of a row `d` of the deltas.
-    delta_columns: &'static str,
+    pub delta_columns: &'static str,
     /// The same of deltas summed by day, kind and prefecture: an import leaves thousands on a day.
     summed_columns: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Request, Variables, parser::types::OperationType};
 use kaitsu::{
-    api::{ApiSchema, Caller, policy, schema},
+    api::{ApiSchema, Caller, NodeId, node_id::NodeKind, policy, schema},
     app::{Clock, Services},
     auth::{Actor, Grant, Identity, Language, OrganisationKind, Role},
     db::{Backend, Database, FacilityId, OrganisationId, Query, UserId},
@@ -65,6 +65,30 @@ impl Api {
         let response = self.call(actor, query, variables).await;
         assert!(response.get("errors").is_none(), "{response:#}");
         response["data"].clone()
+    }
+
+    /// Calls a mutation with an input that the schema takes, and answers what is selected of its payload.
+    pub async fn mutate(&self, actor: &Actor, name: &str, input: Value, selection: &str) -> Value {
+        let document = format!(
+            "mutation ($input: {}{}Input!) {{ {name}(input: $input) {{ {selection} }} }}",
+            name[..1].to_uppercase(),
+            &name[1..]
+        );
+        let data = self.data(actor, &document, json!({ "input": input })).await;
+        data[name].clone()
+    }
+
+    /// Calls a mutation as the ministry; it must succeed.
+    pub async fn done(&self, name: &str, input: Value) {
+        let selection = "userErrors { code path message }";
+        let payload = self.mutate(&ministry(), name, input, selection).await;
+        assert_eq!(errors(&payload), Vec::<String>::new(), "{name}");
+    }
+
+    /// Everything must be as it follows from the history.
+    pub async fn verify(&self) {
+        let report = kaitsu::verify::verify(self.database.db(), |_| {}).await;
+        assert_eq!(report.unwrap().differences, Vec::new());
     }
 
     /// Numbers and folds everything.
@@ -145,6 +169,13 @@ pub fn member(kind: OrganisationKind, organisation: OrganisationId, role: Role) 
         token_permissions: None,
         language: Language::En,
     }
+}
+
+/// The global id of an organisation.
+pub fn global(organisation: OrganisationId) -> String {
+    NodeId::new(NodeKind::Organisation, organisation.0)
+        .encode()
+        .0
 }
 
 /// A coordinator of the ministry.
