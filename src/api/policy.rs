@@ -108,6 +108,8 @@ root_fields! {
     FacilityLink "facilityLink" Mutation,
     FacilityCorrect "facilityCorrect" Mutation,
     FacilityReferenceSet "facilityReferenceSet" Mutation,
+    FacilityBulkAmend "facilityBulkAmend" Mutation,
+    FacilityBulkReferenceSet "facilityBulkReferenceSet" Mutation,
     VendorUpdate "vendorUpdate" Mutation,
     MilestoneRecord "milestoneRecord" Mutation,
     MilestonePlan "milestonePlan" Mutation,
@@ -187,6 +189,8 @@ impl RootField {
             | Self::OwnChanges
             // What was done may be undone by whoever may do it: that is decided facility by facility.
             | Self::ChangeUndo
+            // So is what its rows amend.
+            | Self::FacilityBulkAmend
             // Whoever may record something may send sheets; what their rows may record is decided row by row.
             | Self::Sheets
             | Self::SheetRows
@@ -222,7 +226,7 @@ impl RootField {
             | Self::FacilitySucceed
             | Self::FacilityClose
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
-            Self::FacilityUpdate | Self::FacilityReferenceSet => Policy::Needs(Permission::ContactWrite),
+            Self::FacilityUpdate | Self::FacilityReferenceSet | Self::FacilityBulkReferenceSet => Policy::Needs(Permission::ContactWrite),
             Self::VendorUpdate => Policy::Needs(Permission::VendorWrite),
             // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
             // is linked or corrected.

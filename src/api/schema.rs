@@ -27,7 +27,8 @@ use crate::{
     change::graphql::{ChangeQuery, ChangeSubscription},
     db::FacilityId,
     facility::graphql::{
-        Facility, FacilityConnection, FacilityMutation, FacilityQuery, Selected, facilities_by_id,
+        Facility, FacilityBulkMutation, FacilityConnection, FacilityMutation, FacilityQuery,
+        Selected, facilities_by_id,
     },
     figures::graphql::FiguresQuery,
     handover::graphql::{
@@ -236,6 +237,7 @@ pub struct Query(
 pub struct Mutation(
     AuthMutation,
     FacilityMutation,
+    FacilityBulkMutation,
     VendorMutation,
     MilestoneMutation,
     BlockerMutation,

@@ -163,6 +163,7 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         | Problem::MissingBlocker
         | Problem::MissingDate
         | Problem::MissingEvent
+        | Problem::MissingValue
         | Problem::Incomplete => Code::Missing,
     }
 }

@@ -40,26 +40,39 @@ pub fn document(grams: &[i32]) -> String {
     words.join(" ")
 }
 
-/// Replaces a row's entry in the index.
-pub async fn write(connection: &impl ConnectionTrait, id: i64, grams: &[i32]) -> Result<(), DbErr> {
-    if connection.get_database_backend() == DbBackend::Postgres {
-        Query::with(
-            "UPDATE facility SET search_grams = $2 WHERE id = $1",
-            [id.into(), grams.to_vec().into()],
-        )
-        .execute(connection)
-        .await?;
-        return Ok(());
+/// So many entries are replaced in one statement.
+const TOGETHER: usize = 500;
+
+/// Replaces the entries of rows in the index.
+pub async fn write(
+    connection: &impl ConnectionTrait,
+    entries: &[(i64, Vec<i32>)],
+) -> Result<(), DbErr> {
+    let backend = Backend::of(connection);
+    for some in entries.chunks(TOGETHER) {
+        match backend {
+            Backend::Postgres => {
+                let mut query =
+                    Query::new("UPDATE facility f SET search_grams = v.grams FROM (VALUES ");
+                for (position, (id, grams)) in some.iter().enumerate() {
+                    query.push(if position > 0 { ", (" } else { "(" });
+                    query.bind(*id).push("::bigint, ");
+                    query.bind(grams.clone()).push("::integer[])");
+                }
+                query.push(") AS v (id, grams) WHERE f.id = v.id");
+                query.execute(connection).await?;
+            }
+            Backend::Sqlite => {
+                let mut query = Query::new("DELETE FROM facility_search WHERE rowid");
+                query.bind_ids(backend, some.iter().map(|(id, _)| *id));
+                query.execute(connection).await?;
+                let rows = some
+                    .iter()
+                    .map(|(id, grams)| vec![(*id).into(), document(grams).into()]);
+                FTS.insert(connection, rows.collect()).await?;
+            }
+        }
     }
-    Query::with("DELETE FROM facility_search WHERE rowid = $1", [id.into()])
-        .execute(connection)
-        .await?;
-    Query::with(
-        "INSERT INTO facility_search (rowid, grams) VALUES ($1, $2)",
-        [id.into(), document(grams).into()],
-    )
-    .execute(connection)
-    .await?;
     Ok(())
 }
 

@@ -25,10 +25,11 @@ use crate::{
         FacilityKind,
         graphql::{
             Facility, FacilityReference, OrganisationSummary, PrefectureName, Selected, change_id,
-            facilities_by_id, named_facilities, organisation_of, summary, user_error, user_errors,
+            check_row_count, facilities_by_id, named_facilities, organisation_of, summary,
+            user_error, user_errors,
         },
     },
-    milestone::{graphql::check_row_count, service::ErrorPolicy},
+    milestone::service::ErrorPolicy,
 };
 
 /// The proposal of an installation to a support contractor (導入支援業者への依頼).

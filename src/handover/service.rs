@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handover, HandoverId, HandoverProblem as Problem, HandoverStatus, entity};
 use crate::{
-    auth::{Actor, Clause, Grant, OrganisationKind, Permission, Scope},
+    auth::{Actor, Clause, Grant, OrganisationKind, Permission, Scope, entity::names::kinds_of},
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction},
-    facility::entity::organisation_is,
     milestone::{
         self, Aspect, Event, Milestone, check_note,
         entity::LockedState,
@@ -260,8 +259,8 @@ async fn check_proposal(
     if !(from..=until).contains(&answer_by(proposal, today)) {
         return Ok(Some(("answerBy", Problem::BadAnswerBy { from, until })));
     }
-    let kind = OrganisationKind::SupportContractor;
-    let known = organisation_is(transaction, proposal.contractor, kind).await?;
+    let kinds = kinds_of(transaction, &[proposal.contractor]).await?;
+    let known = kinds.get(&proposal.contractor) == Some(&OrganisationKind::SupportContractor);
     let unknown = || {
         (
             "contractorId",

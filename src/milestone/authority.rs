@@ -34,10 +34,14 @@ pub enum Topic {
     Blocker,
     /// Its work order.
     Installation,
+    /// The vendor that it engages, or the chain that it belongs to.
+    Link,
+    /// Whom it is handed on to.
+    HandingOn,
 }
 
 impl Topic {
-    /// What an event of this aspect is about; `None` for the registry and links, which have permissions of their own.
+    /// What an event of this aspect is about; `None` for the registry, which has permissions of its own.
     pub fn of(aspect: Aspect) -> Option<Self> {
         match aspect {
             Aspect::Milestone(milestone) | Aspect::Plan(milestone) => {
@@ -45,14 +49,13 @@ impl Topic {
             }
             Aspect::Blocker(_) => Some(Self::Blocker),
             Aspect::Installation => Some(Self::Installation),
+            Aspect::Vendor | Aspect::Chain => Some(Self::Link),
+            Aspect::Contractor => Some(Self::HandingOn),
             Aspect::Opened
             | Aspect::Closed
             | Aspect::Kind
             | Aspect::Prefecture
             | Aspect::PublicInstitution
-            | Aspect::Vendor
-            | Aspect::Chain
-            | Aspect::Contractor
             | Aspect::Contacts
             | Aspect::Code => None,
         }
@@ -64,6 +67,8 @@ impl Topic {
             Self::Milestone(_) => Permission::MilestoneWrite,
             Self::Blocker => Permission::BlockerWrite,
             Self::Installation => Permission::InstallationWrite,
+            Self::Link => Permission::LinkWrite,
+            Self::HandingOn => Permission::HandOn,
         }
     }
 
@@ -73,7 +78,7 @@ impl Topic {
             Self::Milestone(milestone) => may_record(grant.kind, milestone),
             // Who may say that it is installed.
             Self::Installation => may_record(grant.kind, Milestone::Installed),
-            Self::Blocker => true,
+            Self::Blocker | Self::Link | Self::HandingOn => true,
         }
     }
 }
@@ -108,6 +113,8 @@ pub struct Rights {
     milestones: PerMilestone<Scope>,
     blockers: Scope,
     installations: Scope,
+    links: Scope,
+    handing_on: Scope,
 }
 
 impl Rights {
@@ -119,6 +126,8 @@ impl Rights {
             milestones: PerMilestone::new(|milestone| over(Topic::Milestone(milestone))),
             blockers: over(Topic::Blocker),
             installations: over(Topic::Installation),
+            links: over(Topic::Link),
+            handing_on: over(Topic::HandingOn),
         }
     }
 
@@ -128,6 +137,8 @@ impl Rights {
             Topic::Milestone(milestone) => self.milestones.of(milestone),
             Topic::Blocker => &self.blockers,
             Topic::Installation => &self.installations,
+            Topic::Link => &self.links,
+            Topic::HandingOn => &self.handing_on,
         }
     }
 }

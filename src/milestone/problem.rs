@@ -118,6 +118,8 @@ pub enum Problem {
     MissingDate,
     /// What is corrected is a record.
     MissingEvent,
+    /// The row does not give what its action takes.
+    MissingValue,
     /// The institution code is not one.
     BadCode(InstitutionCodeError),
     /// The code by which the facility is named is not one.
@@ -254,6 +256,10 @@ impl Problem {
             Self::MissingMilestone => "段階を指定してください。".to_owned(),
             Self::MissingDate => "日付を入力してください。".to_owned(),
             Self::MissingEvent => "訂正する記録を指定してください。".to_owned(),
+            Self::MissingValue => {
+                "この処理に必要な項目（連絡先、紐付け先、区分または新しいコード）がありません。"
+                    .to_owned()
+            }
             Self::BadText { most } | Self::BadReason { most } => {
                 format!("文字列は{most}文字以内とし、制御文字を含めないでください。")
             }
@@ -342,6 +348,9 @@ impl Problem {
             Self::MissingMilestone => "Say which milestone.".to_owned(),
             Self::MissingDate => "A day is needed here.".to_owned(),
             Self::MissingEvent => "Say which record was a mistake.".to_owned(),
+            Self::MissingValue => {
+                "The row does not give what its action takes: contacts, a link, a classification or a code.".to_owned()
+            }
             Self::BadText { most } | Self::BadReason { most } => {
                 format!("Use at most {most} characters, and no control characters.")
             }

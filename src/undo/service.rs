@@ -13,7 +13,9 @@ use crate::{
     milestone::{
         Action, Aspect, Event, History, Problem,
         authority::{Topic, may_record_anything},
-        service::{BulkOutcome, Draft, ErrorPolicy, MOST_ROWS, RowOutcome, Taken, Written, commit},
+        service::{
+            BulkOutcome, Draft, ErrorPolicy, MOST_ROWS, RowOutcome, Taken, Working, Written, commit,
+        },
     },
 };
 
@@ -127,7 +129,30 @@ impl Request {
     }
 
     fn check(&self, facility: FacilityId) -> Result<Taken, Problem> {
-        let working = self.draft.find(facility)?;
+        let undoing = |working: &Working| self.undoing(facility, working);
+        let (working, taken) = self.draft.find_before_or_after(facility, undoing)?;
+        let engages = taken
+            .events()
+            .iter()
+            .any(|one| one.aspect == Aspect::Vendor);
+        for event in taken.events() {
+            // Whoever may record it may undo it. What is not done in bulk has ways of its own to be put right.
+            let topic = Topic::of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
+            let may = match topic {
+                Topic::Link => self.draft.may_before_or_after(working, &taken, topic),
+                // What another vendor ended; what a contractor accepted is ended by a link.
+                Topic::HandingOn if engages => true,
+                Topic::HandingOn => return Err(Problem::CanNotBeUndone),
+                _ => self.draft.may(working, topic),
+            };
+            if !may {
+                return Err(Problem::Forbidden);
+            }
+        }
+        Ok(taken)
+    }
+
+    fn undoing(&self, facility: FacilityId, working: &Working) -> Result<Taken, Problem> {
         let since = self.since.get(&facility).ok_or(Problem::NotFound)?;
         match since.later {
             Some((by, _)) if self.undoings.contains(&by) => return Err(Problem::AlreadyUndone),
@@ -138,13 +163,6 @@ impl Request {
             return Err(Problem::ReferenceTaken);
         }
         let events = compensation(working.history(), &since.events)?;
-        for event in &events {
-            // Whoever may record it may undo it. What is not done in bulk has ways of its own to be put right.
-            let topic = Topic::of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
-            if !self.draft.may(working, topic) {
-                return Err(Problem::Forbidden);
-            }
-        }
         Taken::of(working, events).map_err(Problem::of_withdrawal)
     }
 
@@ -166,7 +184,7 @@ impl Request {
             .rows
             .into_iter()
             .map(|(facility, problems)| {
-                let working = self.draft.find(facility).ok();
+                let working = self.draft.seen_before_or_after(facility);
                 let version = working.map(|working| working.state.version + 1);
                 RowOutcome {
                     facility: working.map(|_| facility),

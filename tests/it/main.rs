@@ -14,6 +14,7 @@ mod background;
 mod backup;
 mod bad_input;
 mod blockers;
+mod bulk_amend;
 mod capacity;
 mod chain;
 mod command_line;

@@ -1,11 +1,12 @@
-//! The names of organisations, many in one statement. Whoever names an organisation has read its id in a
+//! The names and kinds of organisations, many in one statement. Whoever names an organisation has read its id in a
 //! row within a scope.
 
 use std::collections::HashMap;
 
+use super::kind_of;
 use crate::{
-    auth::OrganisationName,
-    db::{Database, DbErr, OrganisationId, Query, Row},
+    auth::{OrganisationKind, OrganisationName},
+    db::{Backend, Database, DbErr, OrganisationId, Query, Row, Transaction},
 };
 
 /// The names of organisations by their ids.
@@ -39,6 +40,25 @@ pub async fn load(
                     name: row.take()?,
                 },
             ))
+        })
+        .collect()
+}
+
+/// What organisations are; of ids that are none's, nothing.
+pub async fn kinds_of(
+    transaction: &Transaction,
+    organisations: &[OrganisationId],
+) -> Result<HashMap<OrganisationId, OrganisationKind>, DbErr> {
+    let mut query = Query::new("SELECT id, kind FROM organisation WHERE id");
+    query.bind_ids(
+        Backend::of(transaction),
+        organisations.iter().map(|id| id.0),
+    );
+    let rows = query.all(transaction).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, kind_of(row.take()?)?))
         })
         .collect()
 }

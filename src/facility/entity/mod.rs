@@ -9,8 +9,7 @@ pub use list::{
     count_up_to, find, find_all, list,
 };
 pub use registry::{
-    Contacts, FACILITY, FACILITY_CODE, FoundCode, add_code, all_by_references, code_is_taken,
-    code_values, contacts_of, facility_values, find_by_codes, find_by_references, first_of_each,
-    insert, organisation_is, past_codes, references_of, replace_code, set_reference,
-    update_contacts, write_search,
+    Contacts, FACILITY, FACILITY_CODE, FoundCode, Naming, add_code, all_by_references, code_values,
+    contacts_of, facility_values, find_by_codes, find_by_references, first_of_each, insert,
+    namings, past_codes, references_of, replace_code, set_references, taken_codes, update_contacts,
 };

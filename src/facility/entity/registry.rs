@@ -1,13 +1,16 @@
 //! Writing the registry's own rows: names, contacts, codes, references and the search index.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::Hash,
+};
 
 use chrono::NaiveDate;
 use sea_orm::{ConnectionTrait, TryGetable, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{OrganisationKind, Scope, entity::push_scope},
+    auth::{Scope, entity::push_scope},
     db::{
         Backend, Column, Database, DbErr, FacilityId, OrganisationId, Query, Row, Table,
         Transaction, Values, is_unique_violation, search,
@@ -37,6 +40,16 @@ pub const FACILITY_CODE: Table = Table {
         ("code", Column::Text),
         ("facility_id", Column::Big),
         ("valid_until", Column::Date),
+    ],
+};
+
+/// What organisations call facilities.
+const FACILITY_REFERENCE: Table = Table {
+    name: "facility_reference",
+    columns: &[
+        ("organisation_id", Column::Big),
+        ("reference", Column::Text),
+        ("facility_id", Column::Big),
     ],
 };
 
@@ -98,86 +111,77 @@ pub async fn insert(transaction: &Transaction, contacts: &Contacts) -> Result<Fa
         .bind_all(values.into_iter().skip(1))
         .push(") RETURNING id");
     let id = FacilityId(query.scalar(transaction).await?);
-    write_search(transaction, id, contacts).await?;
+    write_search(transaction, [(&id, contacts)]).await?;
     Ok(id)
 }
 
-/// Replaces a facility's names and contacts.
+/// Replaces the names and contacts of facilities.
 pub async fn update_contacts(
     transaction: &Transaction,
-    facility: FacilityId,
-    contacts: &Contacts,
+    contacts: &BTreeMap<FacilityId, Contacts>,
 ) -> Result<(), DbErr> {
-    Query::with(
-        "UPDATE facility SET name = $2, name_kana = $3, postal_code = $4, address = $5, phone = $6, \
-         email = $7, search_text = $8 WHERE id = $1",
-        [
-            facility.0.into(),
-            contacts.name.clone().into(),
-            contacts.name_kana.clone().into(),
-            contacts.postal_code.clone().into(),
-            contacts.address.clone().into(),
-            contacts.phone.clone().into(),
-            contacts.email.clone().into(),
-            contacts.search_text().into(),
-        ],
-    )
-    .execute(transaction)
-    .await?;
-    write_search(transaction, facility, contacts).await
+    let rows = contacts
+        .iter()
+        .map(|(facility, contacts)| facility_values(*facility, contacts));
+    FACILITY
+        .upsert(transaction, &["id"], rows.collect())
+        .await?;
+    write_search(transaction, contacts).await
 }
 
-/// Writes a facility's entry in the search index.
-pub async fn write_search(
+/// Writes the entries of facilities in the search index.
+pub async fn write_search<'a>(
     transaction: &Transaction,
-    facility: FacilityId,
-    contacts: &Contacts,
+    contacts: impl IntoIterator<Item = (&'a FacilityId, &'a Contacts)>,
 ) -> Result<(), DbErr> {
-    search::write(
-        transaction,
-        facility.0,
-        &text::grams(&contacts.search_text()),
-    )
-    .await
+    let entries: Vec<(i64, Vec<i32>)> = contacts
+        .into_iter()
+        .map(|(facility, contacts)| (facility.0, text::grams(&contacts.search_text())))
+        .collect();
+    search::write(transaction, &entries).await
 }
 
-/// A facility's names and contacts. Its caller has checked the scope.
+/// The names and contacts of facilities. Its caller has checked the scope.
 pub async fn contacts_of(
     connection: &impl ConnectionTrait,
-    facility: FacilityId,
-) -> Result<Option<Contacts>, DbErr> {
-    let row = Query::with(
-        "SELECT name, name_kana, postal_code, address, phone, email FROM facility WHERE id = $1",
-        [facility.0.into()],
-    )
-    .one(connection)
-    .await?;
-    row.map(|row| {
-        let mut row = Row::new(&row);
-        Ok(Contacts {
-            name: row.take()?,
-            name_kana: row.take()?,
-            postal_code: row.take()?,
-            address: row.take()?,
-            phone: row.take()?,
-            email: row.take()?,
+    facilities: &[FacilityId],
+) -> Result<BTreeMap<FacilityId, Contacts>, DbErr> {
+    let mut query = Query::new(
+        "SELECT id, name, name_kana, postal_code, address, phone, email FROM facility WHERE id",
+    );
+    query.bind_ids(Backend::of(connection), facilities.iter().map(|id| id.0));
+    let rows = query.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let facility = row.take()?;
+            let contacts = Contacts {
+                name: row.take()?,
+                name_kana: row.take()?,
+                postal_code: row.take()?,
+                address: row.take()?,
+                phone: row.take()?,
+                email: row.take()?,
+            };
+            Ok((facility, contacts))
         })
-    })
-    .transpose()
+        .collect()
 }
 
-/// Does any facility have, or did any ever have, this code?
-pub async fn code_is_taken(
+/// Which of these codes does any facility have, or did any ever have?
+pub async fn taken_codes(
     transaction: &Transaction,
-    code: InstitutionCode,
-) -> Result<bool, DbErr> {
-    let row = Query::with(
-        "SELECT 1 FROM facility_code WHERE code = $1",
-        [code.to_string().into()],
-    )
-    .one(transaction)
-    .await?;
-    Ok(row.is_some())
+    codes: &[InstitutionCode],
+) -> Result<HashSet<InstitutionCode>, DbErr> {
+    let mut query = Query::new("SELECT code FROM facility_code WHERE code");
+    let texts = codes.iter().map(InstitutionCode::to_string).collect();
+    query.bind_texts(Backend::of(transaction), texts);
+    let rows = query.all(transaction).await?;
+    let mut taken = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        taken.extend(InstitutionCode::parse(&Row::new(row).take::<String>()?).ok());
+    }
+    Ok(taken)
 }
 
 /// Adds the code of a new facility. `false` if it is taken, after which the transaction is of no more use.
@@ -213,30 +217,76 @@ pub async fn replace_code(
     add_code(transaction, facility, code).await
 }
 
-/// Sets or removes an organisation's own reference for a facility. `false` if another facility has it.
-pub async fn set_reference(
+/// What an organisation is to call a facility; `None` if nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// The organisation.
+    pub organisation: OrganisationId,
+    /// The facility.
+    pub facility: FacilityId,
+    /// Its reference.
+    pub reference: Option<String>,
+}
+
+/// Sets or removes organisations' own references for facilities, each facility once for an organisation. `false` if
+/// another facility has one of them by now, after which the transaction is of no more use.
+pub async fn set_references(transaction: &Transaction, namings: &[Naming]) -> Result<bool, DbErr> {
+    let backend = Backend::of(transaction);
+    let pairs: Vec<(i64, i64)> = namings
+        .iter()
+        .map(|naming| (naming.organisation.0, naming.facility.0))
+        .collect();
+    let mut query = Query::new(
+        "DELETE FROM facility_reference WHERE (organisation_id, facility_id) \
+         IN (SELECT first_id, second_id FROM ",
+    );
+    query.bind_id_pairs(backend, &pairs).push(")");
+    query.execute(transaction).await?;
+    let rows = namings.iter().filter_map(|naming| {
+        let reference = naming.reference.clone()?;
+        Some(vec![
+            naming.organisation.0.into(),
+            reference.into(),
+            naming.facility.0.into(),
+        ])
+    });
+    match FACILITY_REFERENCE.insert(transaction, rows.collect()).await {
+        Ok(()) => Ok(true),
+        Err(error) if is_unique_violation(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What organisations call by these references, and what they call these facilities, whether or not that is within reach.
+pub async fn namings(
     transaction: &Transaction,
-    organisation: OrganisationId,
-    facility: FacilityId,
-    reference: Option<&str>,
-) -> Result<bool, DbErr> {
-    Query::with(
-        "DELETE FROM facility_reference WHERE organisation_id = $1 AND facility_id = $2",
-        [organisation.0.into(), facility.0.into()],
-    )
-    .execute(transaction)
-    .await?;
-    let Some(reference) = reference else {
-        return Ok(true);
-    };
-    let result = Query::with(
-        "INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ($1, $2, $3) \
-         ON CONFLICT (organisation_id, reference) DO NOTHING",
-        [organisation.0.into(), reference.into(), facility.0.into()],
-    )
-    .execute(transaction)
-    .await?;
-    Ok(result.rows_affected() == 1)
+    organisations: &[OrganisationId],
+    references: Vec<String>,
+    facilities: &[FacilityId],
+) -> Result<Vec<Naming>, DbErr> {
+    let backend = Backend::of(transaction);
+    let mut query = Query::new(
+        "SELECT organisation_id, facility_id, reference FROM facility_reference WHERE organisation_id",
+    );
+    query
+        .bind_ids(backend, organisations.iter().map(|id| id.0))
+        .push(" AND (reference")
+        .bind_texts(backend, references);
+    query
+        .push(" OR facility_id")
+        .bind_ids(backend, facilities.iter().map(|id| id.0))
+        .push(")");
+    let rows = query.all(transaction).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok(Naming {
+                organisation: row.take()?,
+                facility: row.take()?,
+                reference: row.take()?,
+            })
+        })
+        .collect()
 }
 
 /// A code, past or present, and whose it is.
@@ -408,19 +458,4 @@ pub fn push_search(query: &mut Query, backend: Backend, folded: &str) {
         .push(" AND f.search_text LIKE ")
         .bind(format!("%{escaped}%"))
         .push(" ESCAPE '\\'");
-}
-
-/// Is there an organisation of this kind with this id?
-pub async fn organisation_is(
-    transaction: &Transaction,
-    organisation: OrganisationId,
-    kind: OrganisationKind,
-) -> Result<bool, DbErr> {
-    let row = Query::with(
-        "SELECT 1 FROM organisation WHERE id = $1 AND kind = $2",
-        [organisation.0.into(), kind.code().into()],
-    )
-    .one(transaction)
-    .await?;
-    Ok(row.is_some())
 }

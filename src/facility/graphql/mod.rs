@@ -1,5 +1,6 @@
 //! Facilities in the API: the type, the queries over the registry and the mutations that amend it.
 
+mod bulk;
 mod mutation;
 mod names;
 mod payload;
@@ -7,11 +8,12 @@ mod query;
 mod timeline;
 mod types;
 
+pub use bulk::FacilityBulkMutation;
 pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
 pub use payload::{
-    FacilityBulkPayload, FacilityPayload, bulk_payload, change_id, facility_payload, named_event,
-    user_error, user_errors,
+    FacilityBulkPayload, FacilityPayload, bulk_payload, change_id, check_row_count,
+    facility_payload, named_event, user_error, user_errors,
 };
 pub use query::{
     FacilityConnection, FacilityFilter, FacilityOrder, FacilityQuery, FacilityReference, ListTotal,

@@ -17,9 +17,15 @@ use crate::{
     facility::{
         FacilityKind, InstitutionCode,
         entity::Contacts,
-        service::{Amendment, ContactsPatch, Registration, amend, register, set_reference},
+        service::{
+            AmendRow, Amendment, ContactsPatch, ReferenceRow, Registration, amend, register,
+            set_references,
+        },
     },
-    milestone::{Problem, service::BulkOutcome},
+    milestone::{
+        Problem,
+        service::{BulkOutcome, ErrorPolicy},
+    },
 };
 
 /// A facility to be registered.
@@ -290,12 +296,7 @@ impl FacilityMutation {
         context: &Context<'_>,
         #[graphql(desc = "The link.")] input: FacilityLinkInput,
     ) -> ApiResult<FacilityPayload> {
-        let amendment = Amendment::Link {
-            kind: input.kind.organisation_kind(),
-            // An id of another type names no organisation: the service says so by the input's path.
-            organisation: input.organisation_id.as_ref().map(organisation_of),
-            on: input.on.0,
-        };
+        let amendment = linked(input.kind, input.organisation_id.as_ref(), input.on);
         let request = (input.facility, input.expected_version, amendment);
         run(context, request, input.options).await
     }
@@ -324,13 +325,11 @@ impl FacilityMutation {
         context: &Context<'_>,
         #[graphql(desc = "The reference.")] input: FacilityReferenceSetInput,
     ) -> ApiResult<FacilityPayload> {
-        let request = (&input.facility, &input.reference);
-        let written = async {
-            let writer = writer(context, "facilityReferenceSet", &input.options, &request)?;
-            let facility = named_facility(context, &input.facility).await?;
-            Ok(set_reference(&writer, facility, input.reference.as_deref()).await?)
-        };
-        end(context, written.await).await
+        let row = (input.facility, input.reference);
+        let policy = ErrorPolicy::RejectAll;
+        let options = &input.options;
+        let written = set(context, "facilityReferenceSet", vec![row], policy, options).await;
+        facility_payload(context, written).await
     }
 }
 
@@ -338,16 +337,6 @@ impl FacilityMutation {
 async fn end(context: &Context<'_>, written: ApiResult<BulkOutcome>) -> ApiResult<FacilityPayload> {
     services(context)?.written.notify_one();
     facility_payload(context, written).await
-}
-
-async fn named_facility(
-    context: &Context<'_>,
-    facility: &FacilityReference,
-) -> ApiResult<Result<FacilityId, Problem>> {
-    let database = &services(context)?.database;
-    let actor = &caller(context)?.actor;
-    let found = named_facilities(database, actor, std::slice::from_ref(facility)).await?;
-    Ok(found.into_iter().next().unwrap_or(Err(Problem::NotFound)))
 }
 
 /// The facilities that a write names, each or why there is none: a slip of typing is told from a code that nobody has,
@@ -373,16 +362,80 @@ fn unfound(reference: &FacilityReference) -> Problem {
     }
 }
 
+pub(super) fn linked(kind: LinkKind, organisation: Option<&ID>, on: Date) -> Amendment {
+    Amendment::Link {
+        kind: kind.organisation_kind(),
+        // An id of another type names no organisation: the service says so by the input's path.
+        organisation: organisation.map(organisation_of),
+        on: on.0,
+    }
+}
+
+pub(super) type NamedAmendment = (FacilityReference, Option<i32>, Result<Amendment, Problem>);
+
 async fn run(
     context: &Context<'_>,
     request: (FacilityReference, Option<i32>, Amendment),
     options: WriteOptions,
 ) -> ApiResult<FacilityPayload> {
-    let written = async {
-        let writer = writer(context, request.2.operation(), &options, &request)?;
-        let (facility, expected_version, amendment) = request;
-        let facility = named_facility(context, &facility).await?;
-        Ok(amend(&writer, facility, expected_version, &amendment).await?)
-    };
-    end(context, written.await).await
+    let operation = request.2.operation();
+    let (facility, expected_version, amendment) = request;
+    let row = (facility, expected_version, Ok(amendment));
+    let policy = ErrorPolicy::RejectAll;
+    let written = write(context, operation, vec![row], policy, &options).await;
+    facility_payload(context, written).await
+}
+
+pub(super) async fn write(
+    context: &Context<'_>,
+    operation: &'static str,
+    rows: Vec<NamedAmendment>,
+    policy: ErrorPolicy,
+    options: &WriteOptions,
+) -> ApiResult<BulkOutcome> {
+    let writer = writer(context, operation, options, &(&rows, policy))?;
+    let (references, amendments): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .map(|(reference, version, amendment)| (reference, (version, amendment)))
+        .unzip();
+    let services = services(context)?;
+    let actor = &caller(context)?.actor;
+    let found = named_facilities(&services.database, actor, &references).await?;
+    let rows: Vec<AmendRow> = found
+        .into_iter()
+        .zip(amendments)
+        .map(|(facility, (expected_version, amendment))| AmendRow {
+            facility,
+            amendment,
+            expected_version,
+        })
+        .collect();
+    let outcome = amend(&writer, operation, &rows, policy).await?;
+    services.written.notify_one();
+    Ok(outcome)
+}
+
+pub(super) async fn set(
+    context: &Context<'_>,
+    operation: &'static str,
+    rows: Vec<(FacilityReference, Option<String>)>,
+    policy: ErrorPolicy,
+    options: &WriteOptions,
+) -> ApiResult<BulkOutcome> {
+    let writer = writer(context, operation, options, &(&rows, policy))?;
+    let (references, texts): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let services = services(context)?;
+    let actor = &caller(context)?.actor;
+    let found = named_facilities(&services.database, actor, &references).await?;
+    let rows: Vec<ReferenceRow> = found
+        .into_iter()
+        .zip(texts)
+        .map(|(facility, reference)| ReferenceRow {
+            facility,
+            reference,
+        })
+        .collect();
+    let outcome = set_references(&writer, operation, &rows, policy).await?;
+    services.written.notify_one();
+    Ok(outcome)
 }

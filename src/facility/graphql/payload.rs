@@ -16,7 +16,7 @@ use crate::{
     facility::entity::Condition,
     milestone::{
         Problem,
-        service::{BulkOutcome, RowOutcome},
+        service::{BulkOutcome, MOST_ROWS, RowOutcome},
     },
 };
 
@@ -94,6 +94,15 @@ pub async fn facility_payload(
         change_id,
         user_errors: user_errors(&row.problems, actor, &["input"]),
     })
+}
+
+/// A bulk write has some rows, and not too many.
+pub fn check_row_count(rows: usize) -> ApiResult<()> {
+    if (1..=MOST_ROWS).contains(&rows) {
+        return Ok(());
+    }
+    let message = format!("give 1 to {MOST_ROWS} rows");
+    Err(ApiError::bad_input("BAD_ROWS", message))
 }
 
 /// The payload of a bulk write.
@@ -221,6 +230,8 @@ fn path_of(problem: &Problem) -> Option<&'static str> {
         P::ChangeNotFound | P::ChangedSince { .. } | P::AlreadyUndone | P::CanNotBeUndone => {
             "changeId"
         }
-        P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } => return None,
+        P::DuplicateRow { .. } | P::NothingToDo | P::BadText { .. } | P::MissingValue => {
+            return None;
+        }
     })
 }

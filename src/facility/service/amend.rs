@@ -1,4 +1,7 @@
-//! Amending a facility: contacts, a new code, closing, reclassification, its vendor and chain.
+//! Amending facilities, one or thousands in a request: contacts, a new code, closing, reclassification, their vendors and
+//! chains.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -8,7 +11,7 @@ use super::{
     register::{check_closing, check_contacts, check_opening},
 };
 use crate::{
-    auth::{OrganisationKind, Permission},
+    auth::{Actor, OrganisationKind, Permission, allows, entity::names::kinds_of},
     change::{self, WriteError, Writer},
     db::{DbErr, EventId, FacilityId, OrganisationId, Transaction},
     facility::{
@@ -16,9 +19,12 @@ use crate::{
         entity::{self, Contacts},
     },
     milestone::{
-        Aspect, Current, Derived, Event, History, Problem, check_note,
-        entity::{LockedState, histories, lock},
-        service::{Amended, BulkOutcome, EARLIEST, RowOutcome, commit, correction},
+        Aspect, Current, Event, History, Problem, check_note,
+        entity::LockedState,
+        service::{
+            BulkOutcome, Draft, EARLIEST, ErrorPolicy, RowOutcome, Rows, Taken, Working, commit,
+            correction,
+        },
     },
 };
 
@@ -140,63 +146,42 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
     }
 }
 
-/// A facility under amendment, its row locked.
-pub(super) struct Subject {
-    pub(super) state: LockedState,
-    pub(super) history: History,
-    before: Derived,
+/// One row of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendRow {
+    /// The facility, or why there is none.
+    pub facility: Result<FacilityId, Problem>,
+    /// What to amend, or what is wrong with how it was asked.
+    pub amendment: Result<Amendment, Problem>,
+    /// The version the caller read.
+    pub expected_version: Option<i32>,
+}
+
+/// A facility under amendment, its row locked, as the rows so far leave it.
+pub(super) struct Subject<'a> {
+    pub(super) state: &'a LockedState,
+    pub(super) history: &'a History,
+    current: &'a Current,
     pub(super) today: NaiveDate,
 }
 
-impl Subject {
-    /// Locks the facility and reads what there is of it; `None` if the writer can't see it.
-    async fn read(
-        writer: &Writer<'_>,
-        transaction: &Transaction,
-        facility: FacilityId,
-    ) -> Result<Option<Self>, DbErr> {
-        let locked = lock(writer.database, transaction, &[facility]).await?;
-        let visible = writer.actor.scope(Permission::FacilityRead);
-        let Some(state) = locked
-            .into_values()
-            .next()
-            .filter(|state| state.within(&visible))
-        else {
-            return Ok(None);
-        };
-        let history = histories(writer.database, transaction, &[state.facility])
-            .await?
-            .remove(&state.facility)
-            .unwrap_or_default();
-        let before = history
-            .derive()
-            .map_err(|broken| DbErr::Custom(format!("facility {}: {broken:?}", state.facility)))?;
-        Ok(Some(Self {
-            state,
-            history,
-            before,
-            today: writer.clock.today(),
-        }))
-    }
-
-    fn current(&self) -> &Current {
-        &self.before.current
+impl<'a> Subject<'a> {
+    fn of(working: &'a Working, today: NaiveDate) -> Self {
+        Self {
+            state: &working.state,
+            history: working.history(),
+            current: &working.after().current,
+            today,
+        }
     }
 
     /// The event in force of these aspects that took effect last.
-    pub(super) fn last(&self, aspects: &[Aspect]) -> Option<&Event> {
+    pub(super) fn last(&self, aspects: &[Aspect]) -> Option<&'a Event> {
         self.history
             .in_force()
             .into_iter()
             .rfind(|event| aspects.contains(&event.aspect))
     }
-}
-
-/// An amendment that breaks no rule.
-struct Checked {
-    permission: Permission,
-    plan: Plan,
-    amended: Amended,
 }
 
 /// The events of an amendment, and what it writes beside them.
@@ -207,162 +192,275 @@ pub(super) struct Plan {
     code: Option<(InstitutionCode, NaiveDate)>,
 }
 
-/// Amends a facility, in one transaction. One that the request did not name rightly is refused for that.
+/// Amends facilities in one transaction, by the error policy, or answers as the first time if that was done before under
+/// the same key. A row that did not name its facility rightly is refused for that.
 pub async fn amend(
     writer: &Writer<'_>,
-    facility: Result<FacilityId, Problem>,
-    expected_version: Option<i32>,
-    amendment: &Amendment,
+    operation: &'static str,
+    rows: &[AmendRow],
+    policy: ErrorPolicy,
 ) -> Result<BulkOutcome, WriteError> {
     let transaction = writer.database.begin().await?;
-    let subject = match facility {
-        Ok(facility) => Subject::read(writer, &transaction, facility)
-            .await?
-            .ok_or(Problem::NotFound),
-        Err(unnamed) => Err(unnamed),
-    };
-    let subject = match subject {
-        Ok(subject) => subject,
-        Err(problem) => {
-            let refused = outcome(None, None, vec![problem]);
-            return writer.refuse(transaction, refused).await;
+    let mut request = Request::read(writer, &transaction, rows).await?;
+    for (index, row) in rows.iter().enumerate() {
+        request.take(writer, index, row);
+    }
+    let refused = request.rows.refused() && policy == ErrorPolicy::RejectAll;
+    let nothing = refused || request.draft.is_unchanged();
+    if nothing || writer.dry_run {
+        let outcome = request
+            .rows
+            .into_outcome(&request.draft, None, &[], nothing);
+        return writer.refuse(transaction, outcome).await;
+    }
+    let organisation = request.in_name_of(writer.actor);
+    let change = change::record(&transaction, writer, organisation, operation).await?;
+    entity::update_contacts(&transaction, &request.called).await?;
+    for (facility, code, on) in &request.codes {
+        if !entity::replace_code(&transaction, *facility, *code, *on).await? {
+            // Somebody took it since we looked.
+            let refused = code_taken(rows, code);
+            return writer.leave_nothing(transaction, refused).await;
         }
-    };
-    let facility = subject.state.facility;
-    let checked = check(writer, &transaction, &subject, expected_version, amendment).await?;
-    let Checked {
-        permission,
-        plan,
-        amended,
-    } = match checked {
-        Ok(checked) => checked,
-        Err(problems) => {
-            let refused = outcome(Some(facility), None, problems);
-            return writer.refuse(transaction, refused).await;
-        }
-    };
-    let mut done = outcome(Some(facility), Some(amended.version + 1), Vec::new());
-    if writer.dry_run {
-        return writer.refuse(transaction, done).await;
     }
-    let organisation = writer
-        .actor
-        .acting_over(permission, &[&subject.state], |grant, state| {
-            state.within(&grant.reach())
-        });
-    let change = change::record(&transaction, writer, organisation, amendment.operation()).await?;
-    if let Some(contacts) = &plan.contacts {
-        entity::update_contacts(&transaction, facility, contacts).await?;
-    }
-    if let Some((code, on)) = plan.code
-        && !entity::replace_code(&transaction, facility, code, on).await?
-    {
-        // Somebody took it since we looked.
-        let refused = outcome(Some(facility), None, vec![Problem::CodeTaken]);
-        return writer.refuse(transaction, refused).await;
-    }
-    let written = commit(writer, &transaction, change, &[amended]).await?;
-    done.change = Some(change);
-    if let Some(row) = done.rows.first_mut() {
-        row.events = written.into_iter().flat_map(|one| one.events).collect();
-    }
-    writer.finish(transaction, done).await
+    let written = commit(writer, &transaction, change, &request.draft.amended()).await?;
+    let outcome = request
+        .rows
+        .into_outcome(&request.draft, Some(change), &written, false);
+    writer.finish(transaction, outcome).await
 }
 
-async fn check(
-    writer: &Writer<'_>,
-    transaction: &Transaction,
-    subject: &Subject,
-    expected_version: Option<i32>,
-    amendment: &Amendment,
-) -> Result<Result<Checked, Vec<Problem>>, DbErr> {
-    let permission = match amendment.permission(&subject.history) {
-        Ok(permission) => permission,
-        Err(problem) => return Ok(Err(vec![problem])),
+/// Nothing is written, since a code was taken in the meantime.
+fn code_taken(rows: &[AmendRow], taken: &InstitutionCode) -> BulkOutcome {
+    let asked = |row: &AmendRow| match &row.amendment {
+        Ok(Amendment::Succeed { code, .. }) => InstitutionCode::parse(code).ok(),
+        _ => None,
     };
-    if !subject.state.within(&writer.actor.scope(permission))
-        || permission == Permission::HandOn && !hands_on_its_own_work(writer, subject, amendment)
-    {
-        return Ok(Err(vec![Problem::Forbidden]));
+    let rows = rows.iter().map(|row| RowOutcome {
+        facility: row.facility.as_ref().ok().copied(),
+        problems: (asked(row) == Some(*taken))
+            .then_some(Problem::CodeTaken)
+            .into_iter()
+            .collect(),
+        ..RowOutcome::default()
+    });
+    BulkOutcome {
+        change: None,
+        rows: rows.collect(),
     }
-    let mut problems = Vec::new();
-    if let Some(expected) = expected_version
-        && expected != subject.state.version
-    {
-        problems.push(Problem::StaleVersion {
-            current: subject.state.version,
-        });
-    }
-    let plan = match plan(transaction, subject, amendment).await? {
-        Ok(plan) => plan,
-        Err(problem) => {
-            problems.push(problem);
-            return Ok(Err(problems));
-        }
-    };
-    match subject.history.extended(&plan.events).derive() {
-        Ok(after) if problems.is_empty() => {
-            let amended = amended(subject, &plan, after);
-            Ok(Ok(Checked {
-                permission,
-                plan,
-                amended,
-            }))
-        }
-        Ok(_) => Ok(Err(problems)),
-        Err(violation) => {
-            problems.push(violation.into());
-            Ok(Err(problems))
+}
+
+/// What no two rows of a request may amend of the same facility.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Contacts,
+    Code,
+    Closing,
+    Class(NaiveDate),
+    Link(OrganisationKind, NaiveDate),
+    Event(EventId),
+}
+
+impl From<&Amendment> for Part {
+    fn from(amendment: &Amendment) -> Self {
+        match amendment {
+            Amendment::Contacts(_) => Self::Contacts,
+            Amendment::Succeed { .. } => Self::Code,
+            Amendment::Close { .. } | Amendment::Reopen => Self::Closing,
+            Amendment::Reclassify { on, .. } => Self::Class(*on),
+            Amendment::Link { kind, on, .. } => Self::Link(*kind, *on),
+            Amendment::Correct { event, .. } => Self::Event(*event),
         }
     }
 }
 
-fn amended(subject: &Subject, plan: &Plan, after: Derived) -> Amended {
-    let code = plan
-        .code
-        .map_or_else(|| subject.state.code.clone(), |(code, _)| code.to_string());
-    Amended {
-        facility: subject.state.facility,
-        code,
-        version: subject.state.version,
-        before: Some(subject.before.clone()),
-        after,
-        events: plan.events.clone(),
+/// What rows are checked against beside the histories.
+struct Ground {
+    organisations: HashMap<OrganisationId, OrganisationKind>,
+    taken: HashSet<InstitutionCode>,
+    contacts: BTreeMap<FacilityId, Contacts>,
+}
+
+impl Ground {
+    async fn read(transaction: &Transaction, rows: &[AmendRow]) -> Result<Self, DbErr> {
+        let (mut organisations, mut codes, mut facilities) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            match (&row.amendment, &row.facility) {
+                (Ok(Amendment::Link { organisation, .. }), _) => organisations.extend(organisation),
+                (Ok(Amendment::Succeed { code, .. }), _) => {
+                    codes.extend(InstitutionCode::parse(code).ok());
+                }
+                (Ok(Amendment::Contacts(_)), Ok(facility)) => facilities.push(*facility),
+                _ => {}
+            }
+        }
+        organisations.sort_unstable();
+        organisations.dedup();
+        let mut ground = Self {
+            organisations: HashMap::new(),
+            taken: HashSet::new(),
+            contacts: BTreeMap::new(),
+        };
+        if !organisations.is_empty() {
+            ground.organisations = kinds_of(transaction, &organisations).await?;
+        }
+        if !codes.is_empty() {
+            ground.taken = entity::taken_codes(transaction, &codes).await?;
+        }
+        if !facilities.is_empty() {
+            ground.contacts = entity::contacts_of(transaction, &facilities).await?;
+        }
+        Ok(ground)
     }
 }
 
-async fn plan(
-    transaction: &Transaction,
-    subject: &Subject,
-    amendment: &Amendment,
-) -> Result<Result<Plan, Problem>, DbErr> {
+/// The request while its rows are checked one by one.
+struct Request {
+    draft: Draft,
+    ground: Ground,
+    seen: HashMap<(FacilityId, Part), usize>,
+    /// What it takes to write what the rows so far do.
+    needed: BTreeSet<(FacilityId, Permission)>,
+    called: BTreeMap<FacilityId, Contacts>,
+    codes: Vec<(FacilityId, InstitutionCode, NaiveDate)>,
+    rows: Rows,
+}
+
+impl Request {
+    async fn read(
+        writer: &Writer<'_>,
+        transaction: &Transaction,
+        rows: &[AmendRow],
+    ) -> Result<Self, DbErr> {
+        let named = rows
+            .iter()
+            .filter_map(|row| row.facility.as_ref().ok().copied());
+        Ok(Self {
+            draft: Draft::read(writer, transaction, named.collect()).await?,
+            ground: Ground::read(transaction, rows).await?,
+            seen: HashMap::new(),
+            needed: BTreeSet::new(),
+            called: BTreeMap::new(),
+            codes: Vec::new(),
+            rows: Rows::default(),
+        })
+    }
+
+    fn take(&mut self, writer: &Writer<'_>, index: usize, row: &AmendRow) {
+        let checked = self.check(writer, index, row);
+        self.rows.push(row.facility.as_ref().ok().copied(), checked);
+    }
+
+    /// Checks a row and takes its amendment. Answers how many events it makes.
+    fn check(
+        &mut self,
+        writer: &Writer<'_>,
+        index: usize,
+        row: &AmendRow,
+    ) -> Result<usize, Vec<Problem>> {
+        let one = |problem: Problem| vec![problem];
+        let facility = *row
+            .facility
+            .as_ref()
+            .map_err(|unnamed| one(unnamed.clone()))?;
+        let working = self.draft.find(facility).map_err(one)?;
+        let amendment = row.amendment.as_ref().map_err(|wrong| one(wrong.clone()))?;
+        let subject = Subject::of(working, self.draft.today);
+        let permission = amendment.permission(subject.history).map_err(one)?;
+        if !subject.state.within(&writer.actor.scope(permission))
+            || permission == Permission::HandOn
+                && !hands_on_its_own_work(writer, &subject, amendment)
+        {
+            return Err(one(Problem::Forbidden));
+        }
+        let mut problems = Vec::new();
+        if let Some(expected) = row.expected_version
+            && expected != subject.state.version
+        {
+            problems.push(Problem::StaleVersion {
+                current: subject.state.version,
+            });
+        }
+        let first = *self
+            .seen
+            .entry((facility, Part::from(amendment)))
+            .or_insert(index);
+        if first != index {
+            problems.push(Problem::DuplicateRow { first });
+        }
+        let plan = match plan(&self.ground, &subject, amendment) {
+            Ok(plan) => plan,
+            Err(problem) => {
+                problems.push(problem);
+                return Err(problems);
+            }
+        };
+        match Taken::of(working, plan.events) {
+            Ok(taken) if problems.is_empty() => {
+                let made = taken.count();
+                self.draft.take(facility, taken, index);
+                self.needed.insert((facility, permission));
+                if let Some(contacts) = plan.contacts {
+                    self.ground.contacts.insert(facility, contacts.clone());
+                    self.called.insert(facility, contacts);
+                }
+                if let Some((code, on)) = plan.code {
+                    self.ground.taken.insert(code);
+                    self.draft.rename(facility, code.to_string());
+                    self.codes.push((facility, code, on));
+                }
+                Ok(made)
+            }
+            Ok(_) => Err(problems),
+            Err(violation) => {
+                problems.push(violation.into());
+                Err(problems)
+            }
+        }
+    }
+
+    /// In whose name the request writes: somebody who may amend each part of it of each facility.
+    fn in_name_of(&self, actor: &Actor) -> Option<OrganisationId> {
+        let (_, permission) = self.needed.first()?;
+        let written: Vec<(&LockedState, Permission)> = self
+            .needed
+            .iter()
+            .filter_map(|(facility, permission)| {
+                Some((&self.draft.get(*facility)?.state, *permission))
+            })
+            .collect();
+        actor.acting_over(*permission, &written, |grant, (state, permission)| {
+            allows(grant.kind, grant.role, *permission) && state.within(&grant.reach())
+        })
+    }
+}
+
+fn plan(ground: &Ground, subject: &Subject<'_>, amendment: &Amendment) -> Result<Plan, Problem> {
     match amendment {
         Amendment::Contacts(patch) => {
-            let now = entity::contacts_of(transaction, subject.state.facility).await?;
-            Ok(now
-                .ok_or(Problem::NotFound)
-                .and_then(|now| plan_contacts(subject, &now, patch)))
+            let now = ground.contacts.get(&subject.state.facility);
+            plan_contacts(subject, now.ok_or(Problem::NotFound)?, patch)
         }
-        Amendment::Succeed { code, on } => plan_code(transaction, subject, code, *on).await,
-        Amendment::Close { on } => Ok(plan_closing(subject, *on)),
-        Amendment::Reopen => Ok(plan_reopening(subject)),
+        Amendment::Succeed { code, on } => plan_code(&ground.taken, subject, code, *on),
+        Amendment::Close { on } => plan_closing(subject, *on),
+        Amendment::Reopen => plan_reopening(subject),
         Amendment::Reclassify {
             kind,
             public_institution,
             on,
-        } => Ok(plan_class(subject, *kind, *public_institution, *on)),
+        } => plan_class(subject, *kind, *public_institution, *on),
         Amendment::Link {
             kind,
             organisation,
             on,
-        } => plan_link(transaction, subject, *kind, *organisation, *on).await,
+        } => plan_link(&ground.organisations, subject, *kind, *organisation, *on),
         Amendment::Correct { event, on, note } => {
-            Ok(plan_correction(subject, *event, *on, note.as_ref()))
+            plan_correction(subject, *event, *on, note.as_ref())
         }
     }
 }
 
-pub(super) fn check_day(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
+pub(super) fn check_day(subject: &Subject<'_>, on: NaiveDate) -> Result<(), Problem> {
     if on > subject.today {
         return Err(Problem::InFuture {
             today: subject.today,
@@ -375,9 +473,9 @@ pub(super) fn check_day(subject: &Subject, on: NaiveDate) -> Result<(), Problem>
 }
 
 /// What a facility is can change only while it is open.
-fn check_open(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
-    let opened_on = subject.current().opened_on;
-    match subject.current().closed_on {
+fn check_open(subject: &Subject<'_>, on: NaiveDate) -> Result<(), Problem> {
+    let opened_on = subject.current.opened_on;
+    match subject.current.closed_on {
         _ if on < opened_on => Err(Problem::BeforeOpening { opened_on }),
         Some(closed_on) if on >= closed_on => Err(Problem::AfterClosing { closed_on }),
         _ => Ok(()),
@@ -385,7 +483,7 @@ fn check_open(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
 }
 
 fn plan_class(
-    subject: &Subject,
+    subject: &Subject<'_>,
     kind: Option<FacilityKind>,
     public_institution: Option<bool>,
     on: NaiveDate,
@@ -402,7 +500,7 @@ fn plan_class(
 }
 
 pub(super) fn plan_values(
-    subject: &Subject,
+    subject: &Subject<'_>,
     on: NaiveDate,
     values: impl Iterator<Item = (Aspect, i64)>,
 ) -> Result<Plan, Problem> {
@@ -420,7 +518,7 @@ pub(super) fn plan_values(
 }
 
 fn plan_contacts(
-    subject: &Subject,
+    subject: &Subject<'_>,
     now: &Contacts,
     patch: &ContactsPatch,
 ) -> Result<Plan, Problem> {
@@ -449,25 +547,20 @@ fn plan_contacts(
     })
 }
 
-async fn plan_code(
-    transaction: &Transaction,
-    subject: &Subject,
+fn plan_code(
+    taken: &HashSet<InstitutionCode>,
+    subject: &Subject<'_>,
     code: &str,
     on: NaiveDate,
-) -> Result<Result<Plan, Problem>, DbErr> {
-    let code = match InstitutionCode::parse(code) {
-        Ok(code) => code,
-        Err(error) => return Ok(Err(Problem::BadCode(error))),
-    };
-    if let Err(problem) = check_succession(subject, on) {
-        return Ok(Err(problem));
-    }
+) -> Result<Plan, Problem> {
+    let code = InstitutionCode::parse(code).map_err(Problem::BadCode)?;
+    check_succession(subject, on)?;
     let old = InstitutionCode::parse(&subject.state.code).ok();
     if old.is_some_and(|old| old.fee_table() != code.fee_table()) {
-        return Ok(Err(Problem::CodeDoesNotFit));
+        return Err(Problem::CodeDoesNotFit);
     }
-    if entity::code_is_taken(transaction, code).await? {
-        return Ok(Err(Problem::CodeTaken));
+    if taken.contains(&code) {
+        return Err(Problem::CodeTaken);
     }
     let moved = (code.prefecture() != subject.state.prefecture)
         .then(|| prefecture_event(code.prefecture(), on));
@@ -476,16 +569,16 @@ async fn plan_code(
         .into_iter()
         .chain(moved)
         .collect();
-    Ok(Ok(Plan {
+    Ok(Plan {
         events,
         contacts: None,
         code: Some((code, on)),
-    }))
+    })
 }
 
 /// A code holds until the next one does, so successions are recorded in their order. On the same day a later one
 /// stands for the earlier: a code that was mistyped is put right so.
-fn check_succession(subject: &Subject, on: NaiveDate) -> Result<(), Problem> {
+fn check_succession(subject: &Subject<'_>, on: NaiveDate) -> Result<(), Problem> {
     check_day(subject, on)?;
     check_open(subject, on)?;
     match subject.last(&[Aspect::Code, Aspect::Prefecture]) {
@@ -501,7 +594,7 @@ fn prefecture_event(prefecture: Prefecture, on: NaiveDate) -> Event {
 }
 
 /// Milestones from the day of the closing on would be lost, and refuse it.
-fn plan_closing(subject: &Subject, on: NaiveDate) -> Result<Plan, Problem> {
+fn plan_closing(subject: &Subject<'_>, on: NaiveDate) -> Result<Plan, Problem> {
     if let Some(closing) = subject.last(&[Aspect::Closed]) {
         return Err(Problem::AfterClosing {
             closed_on: closing.effective_on,
@@ -516,7 +609,7 @@ fn plan_closing(subject: &Subject, on: NaiveDate) -> Result<Plan, Problem> {
     })
 }
 
-fn plan_reopening(subject: &Subject) -> Result<Plan, Problem> {
+fn plan_reopening(subject: &Subject<'_>) -> Result<Plan, Problem> {
     let closing = subject
         .last(&[Aspect::Closed])
         .ok_or(Problem::NothingToDo)?;
@@ -527,7 +620,7 @@ fn plan_reopening(subject: &Subject) -> Result<Plan, Problem> {
 }
 
 fn plan_correction(
-    subject: &Subject,
+    subject: &Subject<'_>,
     event: EventId,
     on: Option<NaiveDate>,
     note: Option<&String>,
@@ -539,9 +632,9 @@ fn plan_correction(
     if let Some(problem) = check_note(note.map(String::as_str)) {
         return Err(problem);
     }
-    let mut events = correction(&subject.history, event, on)?;
+    let mut events = correction(subject.history, event, on)?;
     for first in first_values(subject, wrong, on) {
-        events.extend(correction(&subject.history, first, on)?);
+        events.extend(correction(subject.history, first, on)?);
     }
     if wrong.aspect == Aspect::Vendor {
         let handed_on = end_of_wrong_handing_on(subject, &events);
@@ -557,7 +650,7 @@ fn plan_correction(
 }
 
 /// The days that are possible are those on which it could have been recorded.
-fn check_right_day(subject: &Subject, aspect: Aspect, on: NaiveDate) -> Result<(), Problem> {
+fn check_right_day(subject: &Subject<'_>, aspect: Aspect, on: NaiveDate) -> Result<(), Problem> {
     match aspect {
         Aspect::Opened => check_opening(on, subject.today).map_or(Ok(()), Err),
         Aspect::Closed => check_closing(on, subject.today).map_or(Ok(()), Err),
@@ -570,7 +663,7 @@ fn check_right_day(subject: &Subject, aspect: Aspect, on: NaiveDate) -> Result<(
 }
 
 /// An opening that was earlier takes along what the facility has been from its first day.
-fn first_values(subject: &Subject, wrong: &Event, on: Option<NaiveDate>) -> Vec<EventId> {
+fn first_values(subject: &Subject<'_>, wrong: &Event, on: Option<NaiveDate>) -> Vec<EventId> {
     const FIRST: [Aspect; 3] = [Aspect::Kind, Aspect::Prefecture, Aspect::PublicInstitution];
     let earlier = on.is_some_and(|on| on < wrong.effective_on);
     if wrong.aspect != Aspect::Opened || !earlier {
@@ -583,17 +676,4 @@ fn first_values(subject: &Subject, wrong: &Event, on: Option<NaiveDate>) -> Vec<
         .filter(|event| event.effective_on == wrong.effective_on && FIRST.contains(&event.aspect))
         .filter_map(|event| event.id)
         .collect()
-}
-
-fn outcome(
-    facility: Option<FacilityId>,
-    version: Option<i32>,
-    problems: Vec<Problem>,
-) -> BulkOutcome {
-    BulkOutcome::of(RowOutcome {
-        facility,
-        version,
-        events: Vec::new(),
-        problems,
-    })
 }

@@ -1,52 +1,46 @@
 //! Links of a facility to its vendor, chain and support contractor, and who may hand it on.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 
 use super::amend::{Amendment, Plan, Subject, check_day, plan_values};
 use crate::{
     auth::{OrganisationKind, Permission},
     change::Writer,
-    db::{DbErr, OrganisationId, Transaction},
-    facility::entity,
+    db::OrganisationId,
     milestone::{Aspect, Event, History, Problem},
 };
 
-pub(super) async fn plan_link(
-    transaction: &Transaction,
-    subject: &Subject,
+pub(super) fn plan_link(
+    organisations: &HashMap<OrganisationId, OrganisationKind>,
+    subject: &Subject<'_>,
     kind: OrganisationKind,
     organisation: Option<OrganisationId>,
     on: NaiveDate,
-) -> Result<Result<Plan, Problem>, DbErr> {
+) -> Result<Plan, Problem> {
     let aspect = match kind {
         OrganisationKind::Vendor => Aspect::Vendor,
         OrganisationKind::Chain => Aspect::Chain,
         OrganisationKind::SupportContractor => Aspect::Contractor,
-        _ => return Ok(Err(Problem::UnknownOrganisation)),
+        _ => return Err(Problem::UnknownOrganisation),
     };
-    if let Err(problem) = check_day(subject, on) {
-        return Ok(Err(problem));
-    }
-    if let Some(organisation) = organisation
-        && !entity::organisation_is(transaction, organisation, kind).await?
-    {
-        return Ok(Err(Problem::UnknownOrganisation));
+    check_day(subject, on)?;
+    if organisation.is_some_and(|id| organisations.get(&id) != Some(&kind)) {
+        return Err(Problem::UnknownOrganisation);
     }
     let value = organisation.map_or(0, |id| id.0);
-    Ok(
-        plan_values(subject, on, [(aspect, value)].into_iter()).map(|mut plan| {
-            if aspect == Aspect::Vendor {
-                plan.events.extend(end_of_handing_on(subject, value, on));
-            }
-            plan
-        }),
-    )
+    let mut plan = plan_values(subject, on, [(aspect, value)].into_iter())?;
+    if aspect == Aspect::Vendor {
+        plan.events.extend(end_of_handing_on(subject, value, on));
+    }
+    Ok(plan)
 }
 
 /// Whom the last vendor handed a facility on to worked for that vendor: another one's engagement ends it, and also what
 /// was handed on since then, where the change of vendor is recorded late.
-fn end_of_handing_on(subject: &Subject, vendor: i64, on: NaiveDate) -> Option<Event> {
-    let history = &subject.history;
+fn end_of_handing_on(subject: &Subject<'_>, vendor: i64, on: NaiveDate) -> Option<Event> {
+    let history = subject.history;
     let last_vendor = history.value_on(Aspect::Vendor, on).unwrap_or(0);
     if last_vendor == 0 || last_vendor == vendor {
         return None;
@@ -69,12 +63,15 @@ fn end_of_handing_on(subject: &Subject, vendor: i64, on: NaiveDate) -> Option<Ev
 }
 
 /// A correction that leaves another vendor today ends what the wrong one handed on.
-pub(super) fn end_of_wrong_handing_on(subject: &Subject, correction: &[Event]) -> Option<Event> {
+pub(super) fn end_of_wrong_handing_on(
+    subject: &Subject<'_>,
+    correction: &[Event],
+) -> Option<Event> {
     let today = subject.today;
     let corrected = subject.history.extended(correction);
     let vendor = |history: &History| history.value_on(Aspect::Vendor, today).unwrap_or(0);
     let handed_on = corrected.value_on(Aspect::Contractor, today).unwrap_or(0) != 0;
-    (handed_on && vendor(&corrected) != vendor(&subject.history))
+    (handed_on && vendor(&corrected) != vendor(subject.history))
         .then(|| Event::set(Aspect::Contractor, today, Some(0)))
 }
 
@@ -82,12 +79,12 @@ pub(super) fn end_of_wrong_handing_on(subject: &Subject, correction: &[Event]) -
 /// the facility is may hand it on at any time.
 pub(super) fn hands_on_its_own_work(
     writer: &Writer<'_>,
-    subject: &Subject,
+    subject: &Subject<'_>,
     amendment: &Amendment,
 ) -> bool {
     let owns = writer.actor.scope(Permission::LinkWrite);
     let engaged = subject.last(&[Aspect::Vendor]);
-    let days = handed_on(amendment, &subject.history);
+    let days = handed_on(amendment, subject.history);
     subject.state.within(&owns)
         || engaged.is_some_and(|engaged| days.iter().all(|day| *day >= engaged.effective_on))
 }

@@ -6,6 +6,6 @@ mod link;
 mod reference;
 mod register;
 
-pub use amend::{Amendment, ContactsPatch, amend};
-pub use reference::set_reference;
+pub use amend::{AmendRow, Amendment, ContactsPatch, amend};
+pub use reference::{ReferenceRow, set_references};
 pub use register::{Registration, Standing, register, register_as};

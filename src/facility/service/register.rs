@@ -4,7 +4,7 @@ use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{OrganisationKind, Permission},
+    auth::{OrganisationKind, Permission, entity::names::kinds_of},
     change::{self, WriteError, Writer},
     db::{DbErr, OrganisationId, Transaction},
     facility::{
@@ -68,7 +68,7 @@ pub async fn register_as(
     let today = writer.clock.today();
     problems.extend(check_standing(&transaction, registration, standing, today).await?);
     if let Some(code) = code
-        && entity::code_is_taken(&transaction, code).await?
+        && !entity::taken_codes(&transaction, &[code]).await?.is_empty()
     {
         problems.push(Problem::CodeTaken);
     }
@@ -175,15 +175,19 @@ async fn check_standing(
         }
         problems.extend(check_announced(closed_on, today));
     }
-    for (kind, organisation) in [
+    let links = [
         (OrganisationKind::Vendor, standing.vendor),
         (OrganisationKind::Chain, standing.chain),
-    ] {
-        if let Some(id) = organisation
-            && !entity::organisation_is(transaction, id, kind).await?
-        {
-            problems.push(Problem::UnknownOrganisation);
-        }
+    ];
+    let links = links.map(|(kind, organisation)| organisation.map(|id| (id, kind)));
+    let named: Vec<OrganisationId> = links.iter().flatten().map(|(id, _)| *id).collect();
+    if !named.is_empty() {
+        let kinds = kinds_of(transaction, &named).await?;
+        let unknown = links
+            .iter()
+            .flatten()
+            .filter(|(id, kind)| kinds.get(id) != Some(kind));
+        problems.extend(unknown.map(|_| Problem::UnknownOrganisation));
     }
     Ok(problems)
 }

@@ -15,12 +15,14 @@ use crate::{
         ApiError, ApiResult, UserError, WriteOptions,
         context::{caller, services, writer},
     },
-    facility::graphql::{FacilityReference, change_id, named_facilities, user_errors},
+    facility::graphql::{
+        FacilityReference, change_id, check_row_count, named_facilities, user_errors,
+    },
     installation::{
         ChecklistItem, InstallationProblem,
         service::{self, Effort, Outcome, RowOutcome, Step, StepRow, Tick, write_steps},
     },
-    milestone::{self, graphql::check_row_count, service::ErrorPolicy},
+    milestone::{self, service::ErrorPolicy},
 };
 
 /// What became of a write to one work order.

@@ -2,11 +2,12 @@
 
 use async_graphql::{Context, ID, InputObject, Object};
 
-use super::mutation::{check_row_count, one, write};
+use super::mutation::{one, write};
 use crate::{
     api::{ApiResult, Date, WriteOptions},
     facility::graphql::{
-        FacilityBulkPayload, FacilityPayload, FacilityReference, bulk_payload, named_event,
+        FacilityBulkPayload, FacilityPayload, FacilityReference, bulk_payload, check_row_count,
+        named_event,
     },
     milestone::{
         Blocker, Problem,

@@ -4,4 +4,4 @@ mod blocker;
 mod mutation;
 
 pub use blocker::BlockerMutation;
-pub use mutation::{MilestoneMutation, check_row_count};
+pub use mutation::MilestoneMutation;

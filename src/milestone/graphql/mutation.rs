@@ -4,16 +4,16 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Date, WriteOptions,
+        ApiResult, Date, WriteOptions,
         context::{caller, services, writer},
     },
     facility::graphql::{
-        FacilityBulkPayload, FacilityPayload, FacilityReference, bulk_payload, facility_payload,
-        named_event, named_facilities,
+        FacilityBulkPayload, FacilityPayload, FacilityReference, bulk_payload, check_row_count,
+        facility_payload, named_event, named_facilities,
     },
     milestone::{
         Milestone, Problem,
-        service::{BulkOutcome, ErrorPolicy, MOST_ROWS, Step, StepRow, write_steps},
+        service::{BulkOutcome, ErrorPolicy, Step, StepRow, write_steps},
     },
 };
 
@@ -295,15 +295,6 @@ pub(super) async fn one(
     )
     .await;
     facility_payload(context, written).await
-}
-
-/// A bulk write has some rows, and not too many.
-pub fn check_row_count(rows: usize) -> ApiResult<()> {
-    if (1..=MOST_ROWS).contains(&rows) {
-        return Ok(());
-    }
-    let message = format!("give 1 to {MOST_ROWS} rows");
-    Err(ApiError::bad_input("BAD_ROWS", message))
 }
 
 pub(super) async fn write(

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::{Step, commit::Amended};
 use crate::{
-    auth::{Actor, Permission, Scope},
+    auth::{Actor, Permission, Scope, allows},
     change::Writer,
     db::{DbErr, EventId, FacilityId, OrganisationId, Transaction},
     milestone::{
@@ -39,6 +39,17 @@ impl Working {
     pub fn history(&self) -> &History {
         &self.history
     }
+
+    /// Its row if it stood so, as far as that decides who may do what.
+    fn state_if(&self, derived: &Derived) -> LockedState {
+        let current = &derived.current;
+        LockedState {
+            vendor: current.cell.vendor,
+            chain: current.cell.chain,
+            contractor: current.contractor,
+            ..self.state.clone()
+        }
+    }
 }
 
 /// A step that breaks no rule, before it is taken.
@@ -62,6 +73,11 @@ impl Taken {
             after,
             events,
         })
+    }
+
+    /// The events that it makes.
+    pub fn events(&self) -> &[Event] {
+        &self.events
     }
 
     /// How many events it makes.
@@ -147,9 +163,43 @@ impl Draft {
         self.facilities.get(&facility)
     }
 
+    /// The facility as [`Self::find`], if the actor can see it now or could if these events were taken: what it linked to
+    /// others is no longer its own.
+    pub fn find_before_or_after(
+        &self,
+        facility: FacilityId,
+        taken: impl FnOnce(&Working) -> Result<Taken, Problem>,
+    ) -> Result<(&Working, Taken), Problem> {
+        let working = self.facilities.get(&facility).ok_or(Problem::NotFound)?;
+        let seen = working.state.within(&self.visible);
+        match taken(working) {
+            Ok(taken) if seen || working.state_if(&taken.after).within(&self.visible) => {
+                Ok((working, taken))
+            }
+            Err(problem) if seen => Err(problem),
+            _ => Err(Problem::NotFound),
+        }
+    }
+
+    /// The facility, if the actor can see it as it is or as the steps so far leave it.
+    pub fn seen_before_or_after(&self, facility: FacilityId) -> Option<&Working> {
+        let working = self.facilities.get(&facility)?;
+        let seen = working.state.within(&self.visible)
+            || working.state_if(&working.after).within(&self.visible);
+        seen.then_some(working)
+    }
+
     /// May the actor record such a thing of the facility?
     pub fn may(&self, working: &Working, topic: Topic) -> bool {
         working.state.within(self.rights.over(topic))
+    }
+
+    /// May the actor, or could it if these events were taken?
+    pub fn may_before_or_after(&self, working: &Working, taken: &Taken, topic: Topic) -> bool {
+        self.may(working, topic)
+            || working
+                .state_if(&taken.after)
+                .within(self.rights.over(topic))
     }
 
     /// Tries a step.
@@ -199,6 +249,13 @@ impl Draft {
         }
     }
 
+    /// The facility has another code from now on.
+    pub fn rename(&mut self, facility: FacilityId, code: String) {
+        if let Some(working) = self.facilities.get_mut(&facility) {
+            working.state.code = code;
+        }
+    }
+
     /// Was no step taken?
     pub fn is_unchanged(&self) -> bool {
         self.facilities
@@ -208,16 +265,21 @@ impl Draft {
 
     /// In whose name the request writes: somebody who may record each part of it of each facility.
     pub fn in_name_of(&self, actor: &Actor) -> Option<OrganisationId> {
-        let written: Vec<(&LockedState, Topic)> = self
+        let written: Vec<(&Working, Topic)> = self
             .facilities
             .values()
-            .flat_map(|one| touched(&one.events).map(|topic| (&one.state, topic)))
+            .flat_map(|one| touched(&one.events).map(move |topic| (one, topic)))
             .collect();
         let permission = written
             .first()
             .map_or(Permission::MilestoneWrite, |(_, topic)| topic.permission());
-        actor.acting_over(permission, &written, |grant, (state, topic)| {
-            topic.is_for(grant) && state.within(&grant.reach())
+        actor.acting_over(permission, &written, |grant, (working, topic)| {
+            let reach = grant.reach();
+            let links = matches!(topic, Topic::Link | Topic::HandingOn);
+            topic.is_for(grant)
+                && allows(grant.kind, grant.role, topic.permission())
+                && (working.state.within(&reach)
+                    || links && working.state_if(&working.after).within(&reach))
         })
     }
 

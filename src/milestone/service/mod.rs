@@ -9,6 +9,6 @@ mod recorded;
 pub use commit::{Amended, Written, commit};
 pub use draft::{Draft, Taken, Working, correction, planned};
 pub use record::{
-    BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Step, StepRow, write_steps,
+    BulkOutcome, EARLIEST, ErrorPolicy, MOST_ROWS, RowOutcome, Rows, Step, StepRow, write_steps,
 };
 pub use recorded::already_recorded;

@@ -147,6 +147,61 @@ impl BulkOutcome {
     }
 }
 
+/// The rows of a request while they are checked one by one.
+#[derive(Debug, Default)]
+pub struct Rows(Vec<(RowOutcome, usize)>);
+
+impl Rows {
+    /// The next row: the facility that it names, and how many events it makes or why it is refused.
+    pub fn push(&mut self, named: Option<FacilityId>, checked: Result<usize, Vec<Problem>>) {
+        let (problems, made) = match checked {
+            Ok(made) => (Vec::new(), made),
+            Err(problems) => (problems, 0),
+        };
+        let row = RowOutcome {
+            facility: named.filter(|_| !problems.contains(&Problem::NotFound)),
+            problems,
+            ..RowOutcome::default()
+        };
+        self.0.push((row, made));
+    }
+
+    /// Is any of them refused?
+    pub fn refused(&self) -> bool {
+        self.0.iter().any(|(row, _)| !row.problems.is_empty())
+    }
+
+    /// What became of them, each with the version that its facility has then and with its own of the events that were
+    /// written.
+    pub fn into_outcome(
+        self,
+        draft: &Draft,
+        change: Option<ChangeId>,
+        written: &[Written],
+        nothing_written: bool,
+    ) -> BulkOutcome {
+        let mut made: HashMap<FacilityId, std::slice::Iter<'_, EventId>> = written
+            .iter()
+            .map(|one| (one.facility, one.events.iter()))
+            .collect();
+        let rows = self
+            .0
+            .into_iter()
+            .map(|(mut row, count)| {
+                let working = row.facility.and_then(|id| draft.get(id));
+                row.version = working
+                    .filter(|_| !nothing_written && row.problems.is_empty())
+                    .map(|working| working.state.version + 1);
+                if let Some(ids) = row.facility.and_then(|id| made.get_mut(&id)) {
+                    row.events = ids.take(count).copied().collect();
+                }
+                row
+            })
+            .collect();
+        BulkOutcome { change, rows }
+    }
+}
+
 /// Does the steps of all rows in one transaction, by the error policy, or answers as the first time if
 /// they were done before under the same key.
 pub async fn write_steps(
@@ -160,23 +215,22 @@ pub async fn write_steps(
     let mut request = Request {
         draft: Draft::read(writer, &transaction, named).await?,
         seen: HashMap::new(),
-        rows: Vec::with_capacity(rows.len()),
+        rows: Rows::default(),
     };
     for (index, row) in rows.iter().enumerate() {
         request.take(index, row);
     }
-    let refused = request.refused() && policy == ErrorPolicy::RejectAll;
-    let nothing = refused || request.draft.is_unchanged();
+    let Request { draft, rows, .. } = request;
+    let refused = rows.refused() && policy == ErrorPolicy::RejectAll;
+    let nothing = refused || draft.is_unchanged();
     if nothing || writer.dry_run {
-        return writer
-            .refuse(transaction, request.into_outcome(None, &[], nothing))
-            .await;
+        let outcome = rows.into_outcome(&draft, None, &[], nothing);
+        return writer.refuse(transaction, outcome).await;
     }
-    let organisation = request.draft.in_name_of(writer.actor);
+    let organisation = draft.in_name_of(writer.actor);
     let change = change::record(&transaction, writer, organisation, operation).await?;
-    let amended = request.draft.amended();
-    let written = commit(writer, &transaction, change, &amended).await?;
-    let outcome = request.into_outcome(Some(change), &written, false);
+    let written = commit(writer, &transaction, change, &draft.amended()).await?;
+    let outcome = rows.into_outcome(&draft, Some(change), &written, false);
     writer.finish(transaction, outcome).await
 }
 
@@ -222,27 +276,13 @@ impl Subject {
 struct Request {
     draft: Draft,
     seen: HashMap<(FacilityId, Subject), usize>,
-    rows: Vec<(RowOutcome, usize)>,
+    rows: Rows,
 }
 
 impl Request {
     fn take(&mut self, index: usize, row: &StepRow) {
-        let (problems, written) = match self.check(index, row) {
-            Ok(written) => (Vec::new(), written),
-            Err(problems) => (problems, 0),
-        };
-        let seen = row
-            .named()
-            .filter(|_| !problems.contains(&Problem::NotFound));
-        self.rows.push((
-            RowOutcome {
-                facility: seen,
-                version: None,
-                events: Vec::new(),
-                problems,
-            },
-            written,
-        ));
+        let checked = self.check(index, row);
+        self.rows.push(row.named(), checked);
     }
 
     /// Checks a row and takes its step. Answers how many events it makes.
@@ -279,37 +319,6 @@ impl Request {
                 Err(problems)
             }
         }
-    }
-
-    fn refused(&self) -> bool {
-        self.rows.iter().any(|(row, _)| !row.problems.is_empty())
-    }
-
-    fn into_outcome(
-        self,
-        change: Option<ChangeId>,
-        written: &[Written],
-        nothing_written: bool,
-    ) -> BulkOutcome {
-        let mut made: HashMap<FacilityId, std::slice::Iter<'_, EventId>> = written
-            .iter()
-            .map(|one| (one.facility, one.events.iter()))
-            .collect();
-        let rows = self
-            .rows
-            .into_iter()
-            .map(|(mut row, written)| {
-                let working = row.facility.and_then(|id| self.draft.get(id));
-                row.version = working
-                    .filter(|_| !nothing_written && row.problems.is_empty())
-                    .map(|working| working.state.version + 1);
-                if let Some(ids) = row.facility.and_then(|id| made.get_mut(&id)) {
-                    row.events = ids.take(written).copied().collect();
-                }
-                row
-            })
-            .collect();
-        BulkOutcome { change, rows }
     }
 }
 

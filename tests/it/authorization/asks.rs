@@ -63,6 +63,8 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         let name = field.name();
         let selection = match field {
             F::MilestoneBulkRecord
+            | F::FacilityBulkAmend
+            | F::FacilityBulkReferenceSet
             | F::BlockerBulkRecord
             | F::InstallationBulkRecord
             | F::HandoverPropose
@@ -245,6 +247,15 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         F::FacilityReferenceSet => mutation(
             Aim::Facility,
             json!({ "facility": facility, "reference": format!("made-up-{unique}") }),
+        ),
+        F::FacilityBulkAmend => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "facility": facility, "action": "LINK", "on": "2021-12-19",
+                "link": { "kind": "VENDOR" } }] }),
+        ),
+        F::FacilityBulkReferenceSet => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "facility": facility, "reference": format!("made-up-{unique}") }] }),
         ),
         // The directory is no secret: another's entry is seen and not kept.
         F::Vendors => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),

@@ -14,7 +14,8 @@ use kaitsu::{
     auth::{Actor, Permission},
     change::{self, Source, Writer},
     db::{Backend, FacilityId, Query},
-    facility::service::{Amendment, ContactsPatch, amend},
+    facility::service::{AmendRow, Amendment, ContactsPatch, amend},
+    milestone::service::ErrorPolicy,
 };
 use serde_json::Value;
 
@@ -43,7 +44,13 @@ async fn write(scene: &Scene, facility: FacilityId, number: usize) {
         name: Some(format!("浜内科{number}")),
         ..ContactsPatch::default()
     });
-    let outcome = amend(&writer(scene, &actor), Ok(facility), None, &amendment)
+    let row = AmendRow {
+        facility: Ok(facility),
+        amendment: Ok(amendment),
+        expected_version: None,
+    };
+    let writer = writer(scene, &actor);
+    let outcome = amend(&writer, "facilityUpdate", &[row], ErrorPolicy::RejectAll)
         .await
         .unwrap();
     assert!(outcome.change.is_some());

@@ -95,7 +95,6 @@ async fn a_process_that_dies_anywhere_loses_and_doubles_nothing(
     let scene = Scene::new(backend, 40).await;
     let services = &scene.api.services;
     let mut cuts = 0;
-    let mut polls = 1;
     for (day, name) in [("2021-12-01", "sheetApply"), ("", "sheetUndo")] {
         let sheet = if day.is_empty() {
             scene.api.services.clock.advance(TimeDelta::hours(1));
@@ -104,11 +103,11 @@ async fn a_process_that_dies_anywhere_loses_and_doubles_nothing(
             let bytes = all_ready(&scene, day);
             let sent = scene.send(&scene.editor, "a.csv", bytes.as_bytes());
             let sheet = sent.await.unwrap();
-            polls = cut_off_until_done(&scene, polls, &mut cuts).await;
+            cuts += cut_off_until_done(&scene).await;
             sheet
         };
         begin(&scene, name, &sheet).await;
-        polls = cut_off_until_done(&scene, polls, &mut cuts).await;
+        cuts += cut_off_until_done(&scene).await;
         let counts = scene.counts(&sheet).await;
         let events = "SELECT count(*) FROM facility_event WHERE aspect = 8 AND voids_id IS NULL";
         assert_eq!(scene.api.database.number(events).await, 40);
@@ -122,7 +121,7 @@ async fn a_process_that_dies_anywhere_loses_and_doubles_nothing(
         }
         scene.verify().await;
     }
-    assert!(cuts > 5, "it was cut off {cuts} times");
+    assert!(cuts > 8, "it was cut off {cuts} times");
     assert_eq!(run(services, "last").await.unwrap(), Progress::Idle);
 }
 
@@ -131,31 +130,39 @@ async fn latest(scene: &Scene) -> String {
     NodeId::new(NodeKind::Sheet, row).encode().0
 }
 
-/// Lets processes work, each for some polls more than the one before, until nothing is left.
-async fn cut_off_until_done(scene: &Scene, mut polls: usize, cuts: &mut usize) -> usize {
+/// Lets processes work until nothing is left, each cut off a statement later than the one before, and a little after that.
+/// Answers how many were.
+async fn cut_off_until_done(scene: &Scene) -> u64 {
+    let database = &scene.api.services.database;
+    let mut cuts = 0;
     loop {
-        // A lease is over before the next process comes.
+        // A lease is over before the next process comes, and so many die of a sheet only here.
         scene.api.services.clock.advance(TimeDelta::seconds(6));
-        let name = format!("process {polls}");
+        scene
+            .api
+            .database
+            .run("UPDATE sheet SET attempts = 0")
+            .await;
+        let name = format!("process {cuts}");
+        let began = database.statements();
+        let mut polls_left = cuts % 3;
         let mut working = Box::pin(run(&scene.api.services, &name));
-        let mut left = polls;
         let ended = std::future::poll_fn(|context| {
-            if left == 0 {
-                return std::task::Poll::Ready(None);
+            let done = working.as_mut().poll(context).map(Some);
+            if done.is_pending() && database.statements() - began > cuts / 3 {
+                if polls_left == 0 {
+                    return std::task::Poll::Ready(None);
+                }
+                polls_left -= 1;
             }
-            left -= 1;
-            working.as_mut().poll(context).map(Some)
+            done
         })
         .await;
         match ended {
-            None => {
-                drop(working);
-                *cuts += 1;
-                polls += 1 + polls / 2;
-            }
+            None => cuts += 1,
             Some(done) => {
                 if done.unwrap() == Progress::Idle {
-                    return 1;
+                    return cuts;
                 }
             }
         }
