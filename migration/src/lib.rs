@@ -15,6 +15,8 @@ mod m20261127_000010_reporting;
 mod m20261127_000011_work;
 mod m20261127_000012_capacity;
 mod m20261127_000013_worklists;
+mod m20261127_000014_chain_parts;
+mod m20261127_000015_waves;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -41,6 +43,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000011_work::Migration),
             Box::new(m20261127_000012_capacity::Migration),
             Box::new(m20261127_000013_worklists::Migration),
+            Box::new(m20261127_000014_chain_parts::Migration),
+            Box::new(m20261127_000015_waves::Migration),
         ]
     }
 }

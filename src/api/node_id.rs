@@ -40,11 +40,13 @@ pub enum NodeKind {
     Sheet,
     /// A filter that somebody keeps.
     SavedFilter,
+    /// A named plan of stores and dates.
+    Wave,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -57,6 +59,7 @@ impl NodeKind {
         Self::Handover,
         Self::Sheet,
         Self::SavedFilter,
+        Self::Wave,
     ];
 
     fn name(self) -> &'static str {
@@ -73,6 +76,7 @@ impl NodeKind {
             Self::Handover => "Handover",
             Self::Sheet => "Sheet",
             Self::SavedFilter => "SavedFilter",
+            Self::Wave => "Wave",
         }
     }
 }

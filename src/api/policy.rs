@@ -15,6 +15,8 @@ pub enum Policy {
     LoggedIn,
     /// Someone with this permission in some organisation; rows are then decided by the scope.
     Needs(Permission),
+    /// Someone with one of these; which of them it takes is decided row by row.
+    NeedsAny(&'static [Permission]),
 }
 
 macro_rules! root_fields {
@@ -70,6 +72,10 @@ root_fields! {
     OwnChanges "ownChanges" Query,
     Scorecard "scorecard" Query,
     Chains "chains" Query,
+    ChainParts "chainParts" Query,
+    Waves "waves" Query,
+    WaveDays "waveDays" Query,
+    WaveStores "waveStores" Query,
     NextSteps "nextSteps" Query,
     SavedFilters "savedFilters" Query,
     Worklist "worklist" Query,
@@ -132,6 +138,9 @@ root_fields! {
     ChangeUndo "changeUndo" Mutation,
     ReportingConfirm "reportingConfirm" Mutation,
     ReportingWithdraw "reportingWithdraw" Mutation,
+    WaveSave "waveSave" Mutation,
+    WaveDelete "waveDelete" Mutation,
+    WaveBulkPlan "waveBulkPlan" Mutation,
     SavedFilterSave "savedFilterSave" Mutation,
     SavedFilterDelete "savedFilterDelete" Mutation,
     CapacityPledge "capacityPledge" Mutation,
@@ -176,8 +185,9 @@ impl RootField {
             Self::MemberInvitationRevoke
             | Self::MemberUpdate
             | Self::ServiceTokenCreate
-            | Self::ServiceTokenRevoke => Policy::Needs(Permission::MembersManage),
-            Self::OrganisationCreate => Policy::Needs(Permission::OrganisationWrite),
+            | Self::ServiceTokenRevoke
+            // Administrators of a chain create its parts.
+            | Self::OrganisationCreate => Policy::Needs(Permission::MembersManage),
             Self::FacilityByCode
             | Self::FacilityByReference
             | Self::Facilities
@@ -205,6 +215,9 @@ impl RootField {
             | Self::NextSteps
             | Self::SavedFilters
             | Self::Worklist
+            | Self::Waves
+            | Self::WaveDays
+            | Self::WaveStores
             | Self::SavedFilterSave
             | Self::SavedFilterDelete
             | Self::FollowChanges => Policy::Needs(Permission::FacilityRead),
@@ -215,6 +228,7 @@ impl RootField {
             | Self::CapacityPledges
             | Self::Scorecard
             | Self::Chains
+            | Self::ChainParts
             | Self::FollowUps => {
                 Policy::Needs(Permission::FiguresRead)
             }
@@ -238,7 +252,12 @@ impl RootField {
             | Self::MilestonePlan
             | Self::MilestoneWithdraw
             | Self::MilestoneCorrect
-            | Self::MilestoneBulkRecord => Policy::Needs(Permission::MilestoneWrite),
+            | Self::MilestoneBulkRecord => {
+                Policy::NeedsAny(&[Permission::MilestoneWrite, Permission::ApplicationWrite])
+            }
+            Self::WaveSave | Self::WaveDelete | Self::WaveBulkPlan => {
+                Policy::Needs(Permission::MilestoneWrite)
+            }
             Self::HandoverAnswer
             | Self::InstallationOpen
             | Self::InstallationPlan
@@ -292,6 +311,9 @@ fn check_one(actor: &Actor, policy: Option<Policy>) -> Result<(), Denial> {
         Some(Policy::Public) => Ok(()),
         Some(Policy::LoggedIn) if !anonymous => Ok(()),
         Some(Policy::Needs(permission)) if !anonymous && actor.may(permission) => Ok(()),
+        Some(Policy::NeedsAny(any)) if !anonymous && any.iter().any(|one| actor.may(*one)) => {
+            Ok(())
+        }
         _ if anonymous => Err(Denial::Unauthenticated),
         _ => Err(Denial::Forbidden),
     }

@@ -23,7 +23,10 @@ use crate::{
         },
     },
     capacity::graphql::{CapacityMutation, CapacityQuery, FollowUpConnection, ScorecardQuery},
-    chain::graphql::{ChainConnection, ChainQuery},
+    chain::graphql::{
+        ChainConnection, ChainPartConnection, ChainPartQuery, ChainQuery, Wave, WaveConnection,
+        WaveMutation, WaveQuery, WaveStoreConnection, waves_by_id,
+    },
     change::graphql::{ChangeQuery, ChangeSubscription},
     db::FacilityId,
     facility::graphql::{
@@ -77,6 +80,8 @@ pub enum Node {
     Sheet(Box<Sheet>),
     /// A filter that somebody keeps.
     SavedFilter(SavedFilter),
+    /// A named plan of stores and dates.
+    Wave(Box<Wave>),
 }
 
 /// Queries that serve every type.
@@ -200,6 +205,13 @@ async fn find_of(
         NodeKind::SavedFilter => {
             named(saved_filters_by_id(context, rows).await?, Node::SavedFilter)
         }
+        NodeKind::Wave => named(
+            waves_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, wave)| (id, Box::new(wave))),
+            Node::Wave,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -230,6 +242,8 @@ pub struct Query(
     WorklistQuery,
     ScorecardQuery,
     ChainQuery,
+    ChainPartQuery,
+    WaveQuery,
 );
 
 /// All mutations.
@@ -248,6 +262,7 @@ pub struct Mutation(
     ReportingMutation,
     CapacityMutation,
     WorklistMutation,
+    WaveMutation,
 );
 
 /// All subscriptions.
@@ -272,6 +287,9 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<FollowUpConnection>("A page of follow-ups.")
     .override_output_type_description::<NextStepConnection>("A page of what is next.")
     .override_output_type_description::<ChainConnection>("A page of chains.")
+    .override_output_type_description::<ChainPartConnection>("A page of parts of a chain.")
+    .override_output_type_description::<WaveConnection>("A page of waves.")
+    .override_output_type_description::<WaveStoreConnection>("A page of the stores of a wave.")
     .override_output_type_description::<SheetRowConnection>("A page of rows of a sheet.")
     .override_output_type_description::<ReportingConfirmationConnection>("A page of confirmations.")
     .override_output_type_description::<InstallationConnection>("A page of work orders.")

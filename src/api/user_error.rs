@@ -75,6 +75,8 @@ pub enum UserErrorCode {
     CodeDoesNotFit,
     /// No such organisation of the kind wanted.
     UnknownOrganisation,
+    /// On that day the facility does not belong to the chain of this corporation or area.
+    NotItsChain,
     /// A text is too short, too long, or has characters that can't be stored.
     InvalidText,
     /// Nothing was given where something is needed.
@@ -156,6 +158,7 @@ fn code_of(problem: &Problem) -> UserErrorCode {
         Problem::CodeDoesNotFit | Problem::KindDoesNotFit => Code::CodeDoesNotFit,
         Problem::BeforeLastCode { .. } => Code::DateOutOfOrder,
         Problem::UnknownOrganisation => Code::UnknownOrganisation,
+        Problem::NotItsChain => Code::NotItsChain,
         Problem::BadText { .. } | Problem::BadIdempotencyKey { .. } | Problem::BadReason { .. } => {
             Code::InvalidText
         }

@@ -35,11 +35,15 @@ pub enum OrganisationKind {
     Supplier,
     /// Reads everything, writes nothing.
     Auditor,
+    /// A corporation (法人) that owns stores of a chain.
+    Corporation,
+    /// An area (エリア) of a chain, with its manager.
+    Area,
 }
 
 impl OrganisationKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Vendor,
         Self::SupportContractor,
         Self::Ministry,
@@ -49,6 +53,8 @@ impl OrganisationKind {
         Self::Facility,
         Self::Supplier,
         Self::Auditor,
+        Self::Corporation,
+        Self::Area,
     ];
 
     /// The code kept in the database.
@@ -63,12 +69,19 @@ impl OrganisationKind {
             Self::Facility => 6,
             Self::Supplier => 7,
             Self::Auditor => 8,
+            Self::Corporation => 9,
+            Self::Area => 10,
         }
     }
 
     /// The kind of a stored code.
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Is it a part of a chain?
+    pub fn is_part_of_chain(self) -> bool {
+        matches!(self, Self::Corporation | Self::Area)
     }
 }
 
@@ -80,6 +93,9 @@ impl OrganisationKind {
 pub enum Role {
     /// Reads.
     Viewer,
+    /// Reads, and files for a chain or its corporation (取りまとめ者): applications, in its name. Whoever is delegated to
+    /// need not be of its people.
+    Filer,
     /// Reads and writes.
     Editor,
     /// Reads, writes and manages members.
@@ -88,7 +104,7 @@ pub enum Role {
 
 impl Role {
     /// All roles, weakest first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Filer, Self::Editor, Self::Admin];
 
     /// The code kept in the database.
     pub fn code(self) -> i16 {
@@ -96,12 +112,22 @@ impl Role {
             Self::Viewer => 0,
             Self::Editor => 1,
             Self::Admin => 2,
+            Self::Filer => 3,
         }
     }
 
     /// The role of a stored code.
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.code() == code)
+    }
+
+    /// Is there such a role in an organisation of this kind?
+    pub fn is_in(self, kind: OrganisationKind) -> bool {
+        self != Self::Filer
+            || matches!(
+                kind,
+                OrganisationKind::Chain | OrganisationKind::Corporation
+            )
     }
 }
 
@@ -121,8 +147,11 @@ pub enum Permission {
     LinkWrite,
     /// Hand facilities on to a support contractor, or end it. LINK_WRITE of a service token includes it.
     HandOn,
-    /// Record, plan, withdraw and correct milestones.
+    /// Record, plan, withdraw and correct milestones but for applications.
     MilestoneWrite,
+    /// Record, plan, withdraw and correct applications: READER_APPLIED and USE_APPLIED. MILESTONE_WRITE of a service
+    /// token includes it.
+    ApplicationWrite,
     /// Tell what holds a facility up, and when it no longer does.
     BlockerWrite,
     /// Open, plan, tick off and end work orders.
@@ -146,13 +175,14 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
         Self::LinkWrite,
         Self::HandOn,
         Self::MilestoneWrite,
+        Self::ApplicationWrite,
         Self::BlockerWrite,
         Self::InstallationWrite,
         Self::FiguresRead,
@@ -173,6 +203,7 @@ impl Permission {
             Self::LinkWrite => "LINK_WRITE",
             Self::HandOn => "HAND_ON",
             Self::MilestoneWrite => "MILESTONE_WRITE",
+            Self::ApplicationWrite => "APPLICATION_WRITE",
             Self::BlockerWrite => "BLOCKER_WRITE",
             Self::InstallationWrite => "INSTALLATION_WRITE",
             Self::FiguresRead => "FIGURES_READ",
@@ -196,6 +227,7 @@ impl Permission {
             | Self::LinkWrite
             | Self::HandOn
             | Self::MilestoneWrite
+            | Self::ApplicationWrite
             | Self::BlockerWrite
             | Self::InstallationWrite
             | Self::FiguresRead
@@ -394,9 +426,14 @@ impl Actor {
 
     fn token_allows(&self, permission: Permission) -> bool {
         self.token_permissions.as_ref().is_none_or(|permissions| {
-            // Tokens were made for every kind of link before handing on was told from the others.
-            let included =
-                permission == Permission::HandOn && permissions.contains(&Permission::LinkWrite);
+            // Tokens were made for every kind of link before handing on was told from the others, and for every milestone
+            // before applications were.
+            let wider = match permission {
+                Permission::HandOn => Some(Permission::LinkWrite),
+                Permission::ApplicationWrite => Some(Permission::MilestoneWrite),
+                _ => None,
+            };
+            let included = wider.is_some_and(|wider| permissions.contains(&wider));
             (included || permissions.contains(&permission)) && !permission.needs_a_person()
         })
     }
@@ -412,6 +449,8 @@ impl Grant {
             Kind::Vendor => Clause::Vendor(self.organisation),
             Kind::SupportContractor => Clause::Contractor(self.organisation),
             Kind::Chain => Clause::Chain(self.organisation),
+            Kind::Corporation => Clause::Corporation(self.organisation),
+            Kind::Area => Clause::Area(self.organisation),
             Kind::RegionalBureau => match self.bureau {
                 Some(bureau) => Clause::Prefectures(bureau.prefectures().collect()),
                 None => return Scope::NONE,
@@ -443,6 +482,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::LinkWrite
             | May::HandOn
             | May::MilestoneWrite
+            | May::ApplicationWrite
             | May::BlockerWrite
             | May::InstallationWrite
             | May::AccountsHelp
@@ -463,8 +503,10 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },
-        Kind::Chain | Kind::Facility => match permission {
+        Kind::Chain | Kind::Corporation | Kind::Facility => match permission {
             May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            // Whoever files for a chain may do no more.
+            May::ApplicationWrite => Some(Role::Filer),
             May::ContactWrite
             | May::LinkWrite
             | May::HandOn
@@ -472,6 +514,16 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::BlockerWrite
             | May::InstallationWrite => Some(Role::Editor),
             May::ReportWrite if kind == Kind::Chain => Some(Role::Editor),
+            May::MembersManage => Some(Role::Admin),
+            _ => None,
+        },
+        // Whose stores are whose, and whom they engage, is for the head office and the corporations.
+        Kind::Area => match permission {
+            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::ContactWrite
+            | May::MilestoneWrite
+            | May::BlockerWrite
+            | May::InstallationWrite => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

@@ -55,6 +55,10 @@ pub enum Field {
     Kind,
     /// `bureau`
     Bureau,
+    /// `parentId`
+    ParentId,
+    /// `role`
+    Role,
     /// `permissions`
     Permissions,
     /// `expiresAt`
@@ -80,6 +84,8 @@ impl Field {
             Self::NewPassword => "newPassword",
             Self::Kind => "kind",
             Self::Bureau => "bureau",
+            Self::ParentId => "parentId",
+            Self::Role => "role",
             Self::Permissions => "permissions",
             Self::ExpiresAt => "expiresAt",
             Self::Code => "code",

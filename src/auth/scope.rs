@@ -18,6 +18,10 @@ pub enum Clause {
     Contractor(OrganisationId),
     /// Stores of this chain today.
     Chain(OrganisationId),
+    /// Stores of this corporation of a chain today.
+    Corporation(OrganisationId),
+    /// Stores of this area of a chain today.
+    Area(OrganisationId),
     /// One facility's own account.
     Facility(FacilityId),
 }
@@ -32,6 +36,14 @@ pub enum Scope {
 }
 
 impl Clause {
+    /// Is it by what facilities are and whom they engage, by which figures are kept?
+    pub fn is_dimension(&self) -> bool {
+        match self {
+            Self::Prefectures(_) | Self::Vendor(_) | Self::Chain(_) => true,
+            Self::Contractor(_) | Self::Corporation(_) | Self::Area(_) | Self::Facility(_) => false,
+        }
+    }
+
     /// Is it a way of those who only work for a facility, whose own work alone is theirs to see?
     pub fn is_work(&self) -> bool {
         matches!(self, Self::Vendor(_) | Self::Contractor(_))
@@ -69,15 +81,13 @@ impl Scope {
         }
     }
 
-    /// What is within reach by what facilities are and whom they engage, and not one by one or as work that is handed on.
+    /// What is within reach by what facilities are and whom they engage, and not one by one, as work that is handed on, or as stores of a part of a chain.
     #[must_use]
     pub fn by_dimension(&self) -> Self {
         match self {
             Self::All => Self::All,
             Self::Any(clauses) => {
-                let one_by_one =
-                    |clause: &Clause| matches!(clause, Clause::Contractor(_) | Clause::Facility(_));
-                let clauses = clauses.iter().filter(|clause| !one_by_one(clause));
+                let clauses = clauses.iter().filter(|clause| clause.is_dimension());
                 Self::Any(clauses.cloned().collect())
             }
         }

@@ -111,6 +111,8 @@ const ALL_FIELDS: Fields = Fields {
     vendor: true,
     chain: true,
     contractor: false,
+    corporation: false,
+    area: false,
 };
 
 /// Calls with each page of the registry, in the order of codes.
@@ -355,6 +357,8 @@ fn told(row: &TimelineRow) -> String {
         Aspect::Vendor => ("VENDOR_SET", None),
         Aspect::Chain => ("CHAIN_SET", None),
         Aspect::Contractor => ("CONTRACTOR_SET", None),
+        Aspect::Corporation => ("CORPORATION_SET", None),
+        Aspect::Area => ("AREA_SET", None),
         Aspect::Installation => ("INSTALLATION_CHANGED", None),
         Aspect::Contacts => ("CONTACTS_UPDATED", None),
         Aspect::Code => ("CODE_SUCCEEDED", None),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handover, HandoverId, HandoverProblem as Problem, HandoverStatus, entity};
 use crate::{
-    auth::{Actor, Clause, Grant, OrganisationKind, Permission, Scope, entity::names::kinds_of},
+    auth::{Actor, Clause, Grant, OrganisationKind, Permission, Scope, entity::names::kinships},
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction},
     milestone::{
@@ -259,8 +259,9 @@ async fn check_proposal(
     if !(from..=until).contains(&answer_by(proposal, today)) {
         return Ok(Some(("answerBy", Problem::BadAnswerBy { from, until })));
     }
-    let kinds = kinds_of(transaction, &[proposal.contractor]).await?;
-    let known = kinds.get(&proposal.contractor) == Some(&OrganisationKind::SupportContractor);
+    let kinds = kinships(transaction, &[proposal.contractor]).await?;
+    let contractor = kinds.get(&proposal.contractor);
+    let known = contractor.is_some_and(|one| one.kind == OrganisationKind::SupportContractor);
     let unknown = || {
         (
             "contractorId",

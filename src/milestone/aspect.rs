@@ -23,6 +23,10 @@ pub enum Aspect {
     Chain,
     /// The support contractor it is handed on to; `value` is the organisation, 0 for none.
     Contractor,
+    /// The corporation of its chain that owns it; `value` is the organisation, 0 for none.
+    Corporation,
+    /// The area of its chain that it belongs to; `value` is the organisation, 0 for none.
+    Area,
     /// A milestone's planned date; `effective_on` is that date.
     Plan(Milestone),
     /// Something holds it up from that day on, or, if withdrawn, no longer does.
@@ -37,9 +41,15 @@ pub enum Aspect {
 
 impl Aspect {
     /// The aspects whose value is an organisation.
-    pub const LINKS: [Self; 3] = [Self::Vendor, Self::Chain, Self::Contractor];
+    pub const LINKS: [Self; 5] = [
+        Self::Vendor,
+        Self::Chain,
+        Self::Contractor,
+        Self::Corporation,
+        Self::Area,
+    ];
 
-    const SINGLE: [Self; 11] = [
+    const SINGLE: [Self; 13] = [
         Self::Opened,
         Self::Closed,
         Self::Kind,
@@ -48,6 +58,8 @@ impl Aspect {
         Self::Vendor,
         Self::Chain,
         Self::Contractor,
+        Self::Corporation,
+        Self::Area,
         Self::Installation,
         Self::Contacts,
         Self::Code,
@@ -65,6 +77,8 @@ impl Aspect {
             Self::Vendor => 25,
             Self::Chain => 26,
             Self::Contractor => 27,
+            Self::Corporation => 28,
+            Self::Area => 29,
             Self::Plan(milestone) => 30 + milestone.code(),
             Self::Contacts => 50,
             Self::Code => 51,

@@ -10,7 +10,7 @@ use crate::{
 pub fn may_record(kind: OrganisationKind, milestone: Milestone) -> bool {
     use OrganisationKind as Kind;
     let fund = matches!(kind, Kind::PaymentFund | Kind::Ministry);
-    let owner = matches!(kind, Kind::Facility | Kind::Chain);
+    let owner = matches!(kind, Kind::Facility | Kind::Chain | Kind::Corporation);
     let installer = matches!(kind, Kind::Vendor | Kind::SupportContractor);
     match milestone {
         Milestone::ReaderApplied | Milestone::UseApplied => fund || owner,
@@ -21,7 +21,7 @@ pub fn may_record(kind: OrganisationKind, milestone: Milestone) -> bool {
         | Milestone::RouterProcured
         | Milestone::Installed
         | Milestone::Ready
-        | Milestone::Live => fund || owner || installer,
+        | Milestone::Live => fund || owner || installer || kind == Kind::Area,
     }
 }
 
@@ -34,7 +34,7 @@ pub enum Topic {
     Blocker,
     /// Its work order.
     Installation,
-    /// The vendor that it engages, or the chain that it belongs to.
+    /// The vendor that it engages, or the chain that it belongs to and its parts.
     Link,
     /// Whom it is handed on to.
     HandingOn,
@@ -49,7 +49,7 @@ impl Topic {
             }
             Aspect::Blocker(_) => Some(Self::Blocker),
             Aspect::Installation => Some(Self::Installation),
-            Aspect::Vendor | Aspect::Chain => Some(Self::Link),
+            Aspect::Vendor | Aspect::Chain | Aspect::Corporation | Aspect::Area => Some(Self::Link),
             Aspect::Contractor => Some(Self::HandingOn),
             Aspect::Opened
             | Aspect::Closed
@@ -64,6 +64,9 @@ impl Topic {
     /// The permission that it takes.
     pub fn permission(self) -> Permission {
         match self {
+            Self::Milestone(Milestone::ReaderApplied | Milestone::UseApplied) => {
+                Permission::ApplicationWrite
+            }
             Self::Milestone(_) => Permission::MilestoneWrite,
             Self::Blocker => Permission::BlockerWrite,
             Self::Installation => Permission::InstallationWrite,
@@ -83,8 +86,9 @@ impl Topic {
     }
 }
 
-const RECORDING: [Permission; 3] = [
+const RECORDING: [Permission; 4] = [
     Permission::MilestoneWrite,
+    Permission::ApplicationWrite,
     Permission::BlockerWrite,
     Permission::InstallationWrite,
 ];

@@ -49,7 +49,7 @@ pub const LOADED_EVENT: Table = Table {
 };
 
 /// What is known of a facility beside its milestones.
-const FACILITY_COLUMNS: [(&str, Column); 13] = [
+const FACILITY_COLUMNS: [(&str, Column); 15] = [
     ("facility_id", Column::Big),
     ("code", Column::Text),
     ("version", Column::Int),
@@ -61,6 +61,8 @@ const FACILITY_COLUMNS: [(&str, Column); 13] = [
     ("vendor_id", Column::Big),
     ("chain_id", Column::Big),
     ("contractor_id", Column::Big),
+    ("corporation_id", Column::Big),
+    ("area_id", Column::Big),
     ("stage", Column::Code),
     ("last_milestone_on", Column::Date),
 ];
@@ -125,6 +127,10 @@ pub struct LockedState {
     pub chain: Option<OrganisationId>,
     /// The support contractor it is handed on to.
     pub contractor: Option<OrganisationId>,
+    /// The corporation of its chain that owns it.
+    pub corporation: Option<OrganisationId>,
+    /// The area of its chain that it belongs to.
+    pub area: Option<OrganisationId>,
 }
 
 impl LockedState {
@@ -137,6 +143,8 @@ impl LockedState {
                 Clause::Vendor(vendor) => self.vendor == Some(*vendor),
                 Clause::Contractor(contractor) => self.contractor == Some(*contractor),
                 Clause::Chain(chain) => self.chain == Some(*chain),
+                Clause::Corporation(corporation) => self.corporation == Some(*corporation),
+                Clause::Area(area) => self.area == Some(*area),
                 Clause::Facility(facility) => self.facility == *facility,
             }),
         }
@@ -169,7 +177,7 @@ async fn read_states(
     lock: &str,
 ) -> Result<BTreeMap<FacilityId, LockedState>, DbErr> {
     let mut query = Query::new(
-        "SELECT facility_id, code, version, prefecture, vendor_id, chain_id, contractor_id \
+        "SELECT facility_id, code, version, prefecture, vendor_id, chain_id, contractor_id, corporation_id, area_id \
          FROM facility_state WHERE facility_id",
     );
     push_ids(&mut query, database, facilities);
@@ -187,6 +195,8 @@ async fn read_states(
                 vendor: organisation(row.take()?),
                 chain: organisation(row.take()?),
                 contractor: organisation(row.take()?),
+                corporation: organisation(row.take()?),
+                area: organisation(row.take()?),
             };
             Ok((facility, state))
         })
@@ -276,6 +286,8 @@ pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Cu
         organisation(current.cell.vendor),
         organisation(current.cell.chain),
         organisation(current.contractor),
+        organisation(current.corporation),
+        organisation(current.area),
         current.stage().code().into(),
         current.last_milestone_on().into(),
     ];

@@ -175,6 +175,10 @@ pub struct Current {
     pub public_institution: bool,
     /// The support contractor it is handed on to.
     pub contractor: Option<OrganisationId>,
+    /// The corporation of its chain that owns it.
+    pub corporation: Option<OrganisationId>,
+    /// The area of its chain that it belongs to.
+    pub area: Option<OrganisationId>,
     /// The day it opened.
     pub opened_on: NaiveDate,
     /// The day from which it no longer counts.
@@ -329,6 +333,8 @@ struct Deriving {
     vendor: Option<OrganisationId>,
     chain: Option<OrganisationId>,
     contractor: Option<OrganisationId>,
+    corporation: Option<OrganisationId>,
+    area: Option<OrganisationId>,
     reached_on: PerMilestone<Option<NaiveDate>>,
     planned_on: PerMilestone<Option<NaiveDate>>,
     blocked_since: BTreeMap<Blocker, NaiveDate>,
@@ -373,6 +379,8 @@ impl Deriving {
             Aspect::Vendor => self.vendor = organisation(value),
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
+            Aspect::Corporation => self.corporation = organisation(value),
+            Aspect::Area => self.area = organisation(value),
             // Of plans the one recorded last is in force, whatever its day: see `History::planned`.
             Aspect::Plan(_)
             | Aspect::Opened
@@ -531,6 +539,8 @@ impl Deriving {
             cell: self.cell()?,
             public_institution: self.public_institution,
             contractor: self.contractor,
+            corporation: self.corporation,
+            area: self.area,
             opened_on: self.opened_on.ok_or(Violation::Incomplete)?,
             closed_on: self.closed_on,
             reached_on: self.reached_on,

@@ -130,6 +130,8 @@ pub enum Problem {
     CodeDoesNotFit,
     /// No organisation of the kind wanted has this id.
     UnknownOrganisation,
+    /// On that day the facility does not belong to the chain whose part the organisation is.
+    NotItsChain,
     /// Another facility has this reference already.
     ReferenceTaken,
     /// A facility of this kind bills under another fee table than that of its code.
@@ -239,6 +241,9 @@ impl Problem {
                 "医療機関コードの都道府県または点数表が施設と一致しません。".to_owned()
             }
             Self::UnknownOrganisation => "該当する組織が見つかりません。".to_owned(),
+            Self::NotItsChain => {
+                "この施設は、その日付ではこの法人・エリアのチェーンに属していません。".to_owned()
+            }
             Self::ReferenceTaken => "この管理番号は別の施設に使われています。".to_owned(),
             Self::KeyReused => "この冪等キーは別の内容の要求に使われています。".to_owned(),
             Self::KindDoesNotFit => {
@@ -328,6 +333,10 @@ impl Problem {
                 "The code's prefecture or fee table is not the facility's.".to_owned()
             }
             Self::UnknownOrganisation => "There is no such organisation.".to_owned(),
+            Self::NotItsChain => {
+                "On that day the facility does not belong to the chain of this corporation or area."
+                    .to_owned()
+            }
             Self::ReferenceTaken => "This reference is taken.".to_owned(),
             Self::KeyReused => {
                 "This idempotency key was used for a request with other content.".to_owned()

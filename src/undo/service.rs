@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entity::{self, ChangeRow, Since};
 use crate::{
     auth::{Actor, Identity, Permission},
+    chain,
     change::{self, WriteError, Writer},
     db::{ChangeId, EventId, FacilityId},
     installation,
@@ -101,6 +102,8 @@ pub async fn undo(
     let amended = request.draft.amended();
     let written = commit(writer, &transaction, change, &amended).await?;
     installation::service::restore(writer, &transaction, undone, change, &amended).await?;
+    let facilities: Vec<FacilityId> = amended.iter().map(|one| one.facility).collect();
+    chain::service::waves::restore(&transaction, undone, change, &facilities).await?;
     entity::insert(&transaction, change, undone).await?;
     let outcome = request.into_outcome(Some(change), &written, false);
     writer.finish(transaction, outcome).await

@@ -85,13 +85,20 @@ struct Scene {
     aoba: String,
     hibari: String,
     chain: String,
+    /// Its corporation and its area.
+    parts: [String; 2],
 }
 
 impl Scene {
     async fn new(backend: Backend) -> Self {
         let api = Api::new(backend).await;
         let vendor = OrganisationKind::Vendor;
+        let corporation = api
+            .organisation(OrganisationKind::Corporation, "港湾薬局")
+            .await;
+        let area = api.organisation(OrganisationKind::Area, "道央").await;
         let scene = Self {
+            parts: [global(corporation), global(area)],
             aoba: global(api.organisation(vendor, "あおばシステム").await),
             hibari: global(api.organisation(vendor, "ひばりシステム").await),
             chain: global(api.organisation(OrganisationKind::Chain, "港会").await),
@@ -117,6 +124,8 @@ impl Scene {
             (HOSPITAL, "VENDOR", &self.aoba),
             (PHARMACY, "VENDOR", &self.hibari),
             (PHARMACY, "CHAIN", &self.chain),
+            (PHARMACY, "CORPORATION", &self.parts[0]),
+            (PHARMACY, "AREA", &self.parts[1]),
         ] {
             let link = json!({ "facility": { "code": code(name) }, "kind": kind, "organisationId": organisation,
                                "on": "2021-01-01" });
@@ -203,6 +212,7 @@ async fn each_filter_lists_and_counts_exactly_what_it_says(
         aoba,
         hibari,
         chain,
+        parts: [corporation, area],
         ..
     } = &scene;
     let cases: &[(Value, &[&str])] = &[
@@ -262,6 +272,10 @@ async fn each_filter_lists_and_counts_exactly_what_it_says(
         (json!({ "chainId": chain, "vendorId": hibari }), &[PHARMACY]),
         (json!({ "chainId": chain, "vendorId": aoba }), &[]),
         (json!({ "chainId": aoba }), &[]),
+        (json!({ "corporationId": corporation }), &[PHARMACY]),
+        (json!({ "corporationId": area }), &[]),
+        (json!({ "areaId": area, "chainId": chain }), &[PHARMACY]),
+        (json!({ "areaId": chain }), &[]),
         (json!({ "publicInstitution": true }), &[DENTIST]),
         (json!({ "publicInstitution": false }), &[CLINIC, PHARMACY]),
         (

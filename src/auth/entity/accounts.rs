@@ -42,6 +42,8 @@ pub struct Organisation {
     pub bureau: Option<Bureau>,
     /// The facility, if this is a facility's own account.
     pub facility: Option<FacilityId>,
+    /// The chain that it is a part of.
+    pub parent: Option<OrganisationId>,
 }
 
 /// What is needed to make a user.
@@ -70,10 +72,13 @@ pub struct OrganisationNew<'a> {
     pub bureau: Option<Bureau>,
     /// The facility, for a facility's own account.
     pub facility: Option<FacilityId>,
+    /// The chain that it is a part of.
+    pub parent: Option<OrganisationId>,
 }
 
 const USER_COLUMNS: &str = "u.id, u.email, u.display_name, u.language, u.disabled_at, u.created_at";
-const ORGANISATION_COLUMNS: &str = "o.id, o.kind, o.name, o.name_kana, o.bureau, o.facility_id";
+const ORGANISATION_COLUMNS: &str =
+    "o.id, o.kind, o.name, o.name_kana, o.bureau, o.facility_id, o.parent_id";
 
 /// The columns that [`read_user`] takes.
 pub(super) fn user_columns() -> &'static str {
@@ -104,6 +109,7 @@ pub(super) fn read_organisation(row: &mut Row<'_>) -> Result<Organisation, DbErr
         name_kana: row.take()?,
         bureau: bureau_of(row.take()?)?,
         facility: row.take()?,
+        parent: row.take()?,
     })
 }
 
@@ -280,8 +286,12 @@ pub async fn organisations_visible_to(
 
 fn push_organisation_sight(query: &mut Query, actor: &Actor) {
     if !sees_directory(actor) {
-        query.push(" AND ");
+        query.push(" AND (");
         push_own_organisations(query, actor, "o.id");
+        // The head office sees the parts of its chain.
+        query.push(" OR ");
+        push_own_organisations(query, actor, "o.parent_id");
+        query.push(")");
     }
 }
 
@@ -373,14 +383,15 @@ pub async fn insert_organisation(
     now: DateTime<Utc>,
 ) -> Result<Organisation, DbErr> {
     let id = Query::with(
-        "INSERT INTO organisation (kind, name, name_kana, bureau, facility_id, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        "INSERT INTO organisation (kind, name, name_kana, bureau, facility_id, parent_id, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
         [
             new.kind.code().into(),
             new.name.into(),
             new.name_kana.into(),
             new.bureau.map(Bureau::code).into(),
             new.facility.into(),
+            new.parent.into(),
             now.into(),
         ],
     )
@@ -393,6 +404,7 @@ pub async fn insert_organisation(
         name_kana: new.name_kana.to_owned(),
         bureau: new.bureau,
         facility: new.facility,
+        parent: new.parent,
     })
 }
 

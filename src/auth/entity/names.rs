@@ -44,12 +44,21 @@ pub async fn load(
         .collect()
 }
 
+/// What an organisation is, and of which chain it is a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinship {
+    /// What it is.
+    pub kind: OrganisationKind,
+    /// The chain.
+    pub parent: Option<OrganisationId>,
+}
+
 /// What organisations are; of ids that are none's, nothing.
-pub async fn kinds_of(
+pub async fn kinships(
     transaction: &Transaction,
     organisations: &[OrganisationId],
-) -> Result<HashMap<OrganisationId, OrganisationKind>, DbErr> {
-    let mut query = Query::new("SELECT id, kind FROM organisation WHERE id");
+) -> Result<HashMap<OrganisationId, Kinship>, DbErr> {
+    let mut query = Query::new("SELECT id, kind, parent_id FROM organisation WHERE id");
     query.bind_ids(
         Backend::of(transaction),
         organisations.iter().map(|id| id.0),
@@ -58,7 +67,10 @@ pub async fn kinds_of(
     rows.iter()
         .map(|row| {
             let mut row = Row::new(row);
-            Ok((row.take()?, kind_of(row.take()?)?))
+            let id = row.take()?;
+            let kind = kind_of(row.take()?)?;
+            let parent = row.take()?;
+            Ok((id, Kinship { kind, parent }))
         })
         .collect()
 }

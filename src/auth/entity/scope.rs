@@ -37,6 +37,14 @@ pub fn push_scope(query: &mut Query, scope: &Scope, alias: &str) {
                 query.push(".chain_id = ").bind(id.0);
                 query.push(" AND ").push(alias).push(".chain_id <> 0");
             }
+            Clause::Corporation(id) => {
+                query.push(".corporation_id = ").bind(id.0);
+                query.push(" AND ").push(alias).push(".corporation_id <> 0");
+            }
+            Clause::Area(id) => {
+                query.push(".area_id = ").bind(id.0);
+                query.push(" AND ").push(alias).push(".area_id <> 0");
+            }
             Clause::Facility(id) => {
                 query.push(".facility_id = ").bind(id.0);
             }

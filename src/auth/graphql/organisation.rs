@@ -1,10 +1,10 @@
 //! Creating organisations.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::{
-    answer::{Request, split},
+    answer::{Request, organisation_id, split},
     member::options,
     query::organisation_by_id,
     types::Organisation,
@@ -29,6 +29,8 @@ pub struct OrganisationCreateInput {
     name_kana: String,
     /// Which regional bureau it is; needed for one, and for nothing else.
     bureau: Option<Bureau>,
+    /// The chain whose part it is; needed for a corporation or an area, and for nothing else.
+    parent_id: Option<ID>,
     /// Under which a repeated request has one effect.
     idempotency_key: Option<String>,
     /// Check everything and answer the same, but change nothing.
@@ -52,7 +54,8 @@ pub struct OrganisationMutation;
 
 #[Object]
 impl OrganisationMutation {
-    /// Creates an organisation, still without members: invite its first administrator next.
+    /// Creates an organisation, still without members: invite its first administrator next. The administrators of a chain
+    /// create the corporations and areas that are its parts.
     async fn organisation_create(
         &self,
         context: &Context<'_>,
@@ -66,6 +69,8 @@ impl OrganisationMutation {
             name: input.name,
             name_kana: input.name_kana,
             bureau: input.bureau,
+            // An id of another type is none's.
+            parent: input.parent_id.as_ref().map(organisation_id),
         };
         let outcome = request.auth.create_organisation(&writer, &create).await;
         let (written, user_errors) = split(context, outcome)?;

@@ -64,6 +64,8 @@ pub struct Organisation {
     bureau: Option<Bureau>,
     /// Global id of the facility whose own account this is; null if it is none.
     facility_id: Option<ID>,
+    /// Global id of the chain that it is a part of; null if it is none's.
+    parent_id: Option<ID>,
 }
 
 impl From<entity::Organisation> for Organisation {
@@ -78,6 +80,9 @@ impl From<entity::Organisation> for Organisation {
             facility_id: organisation
                 .facility
                 .map(|facility| NodeId::new(NodeKind::Facility, facility.0).encode()),
+            parent_id: organisation
+                .parent
+                .map(|parent| NodeId::new(NodeKind::Organisation, parent.0).encode()),
         }
     }
 }

@@ -330,6 +330,7 @@ async fn own_organisation(
         name_kana: &facility.name_kana,
         bureau: None,
         facility: Some(facility.id),
+        parent: None,
     };
     Ok(accounts::insert_organisation(transaction, &new, now)
         .await?

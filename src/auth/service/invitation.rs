@@ -20,7 +20,7 @@ use crate::{
             invitations, members,
             secrets::{self, OneTimeSecret, Purpose, SecretNew},
         },
-        input::{EmailAddress, Field, InputError, Name},
+        input::{EmailAddress, Field, Flaw, InputError, Name},
         password::NewPassword,
         secret::{self, SecretHash},
     },
@@ -159,7 +159,11 @@ impl AuthService {
                 .ok_or_else(|| Failure::refused(InviteRefusal::OrganisationNotFound))?;
         check_may_invite(transaction, actor, &organisation, input.role).await?;
         let mut flaws = Flaws::default();
-        let Some(email) = flaws.keep(Field::Email, EmailAddress::parse(&input.email)) else {
+        let email = flaws.keep(Field::Email, EmailAddress::parse(&input.email));
+        if !input.role.is_in(organisation.kind) {
+            flaws.add(Field::Role, Flaw::OutOfRange);
+        }
+        let (Some(email), true) = (email, flaws.is_empty()) else {
             return Err(flaws.refuse());
         };
 
@@ -408,7 +412,10 @@ async fn check_may_invite(
     organisation: &Organisation,
     role: Role,
 ) -> Result<(), Failure<InviteRefusal>> {
-    if actor.may_in(organisation.id, Permission::MembersManage) {
+    // The head office manages the members of the parts of its chain.
+    let managers = [Some(organisation.id), organisation.parent];
+    let manages = |id: &OrganisationId| actor.may_in(*id, Permission::MembersManage);
+    if managers.iter().flatten().any(manages) {
         return Ok(());
     }
     let is_first = role == Role::Admin

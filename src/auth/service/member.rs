@@ -5,6 +5,7 @@ use crate::{
     auth::{
         Actor, Membership, Permission, Role,
         entity::{members, secrets},
+        input::{Field, Flaw, InputError},
     },
     change::Writer,
     db::{OrganisationId, Transaction, UserId},
@@ -35,7 +36,7 @@ pub struct MemberRemove {
 
 refusals! {
     /// Why a membership stays as it is.
-    MemberRefusal { MembershipNotFound, Forbidden, LastAdmin }
+    MemberRefusal { Input(input: InputError), MembershipNotFound, Forbidden, LastAdmin }
 }
 
 impl AuthService {
@@ -62,6 +63,9 @@ impl AuthService {
             .await?;
         if !actor.may_in(input.organisation, Permission::MembersManage) {
             return Err(Failure::refused(MemberRefusal::Forbidden));
+        }
+        if !input.role.is_in(member.organisation.kind) {
+            return Err(Failure::refused(Flaw::OutOfRange.at(Field::Role)));
         }
         if input.role != Role::Admin {
             keep_an_admin(transaction, &member).await?;

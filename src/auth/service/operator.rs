@@ -120,6 +120,9 @@ impl AuthService {
                 accounts::insert_user(&transaction, &new, now).await?
             }
         };
+        if !input.role.is_in(organisation.kind) {
+            return Err(Failure::refused(Flaw::OutOfRange.at(Field::Role)));
+        }
         if members::is_member(&transaction, organisation.id, user.id).await? {
             return Err(Failure::refused(OperatorRefusal::AlreadyMember));
         }
@@ -161,7 +164,7 @@ impl AuthService {
                 false => Err(Failure::refused(Flaw::OutOfRange.at(Field::Bureau))),
             };
         }
-        check_kind(&mut flaws, kind, bureau);
+        check_kind(&mut flaws, kind, bureau, None);
         if !flaws.is_empty() {
             return Err(flaws.refuse());
         }
@@ -171,6 +174,7 @@ impl AuthService {
             name_kana: name,
             bureau,
             facility: None,
+            parent: None,
         };
         Ok(accounts::insert_organisation(transaction, &new, now).await?)
     }

@@ -28,6 +28,8 @@ pub struct OrganisationCreate {
     pub name_kana: String,
     /// Which bureau, if it is one.
     pub bureau: Option<Bureau>,
+    /// The chain that it is a part of.
+    pub parent: Option<OrganisationId>,
 }
 
 refusals! {
@@ -36,7 +38,7 @@ refusals! {
 }
 
 impl AuthService {
-    /// Creates an organisation, still without members.
+    /// Creates an organisation, still without members. The administrators of a chain create its parts.
     pub async fn create_organisation(
         &self,
         writer: &Writer<'_>,
@@ -54,13 +56,24 @@ impl AuthService {
         input: &OrganisationCreate,
     ) -> Result<Written<OrganisationId, Organisation>, Failure<OrganisationRefusal>> {
         let actor = writer.actor;
-        if !may_create(actor, input.kind) {
+        let parent = match input.parent {
+            Some(parent) => accounts::organisation_visible_to(transaction, actor, parent).await?,
+            None => None,
+        };
+        let chain = parent.filter(|parent| parent.kind == OrganisationKind::Chain);
+        let administers = chain.as_ref().is_some_and(|chain| {
+            input.kind.is_part_of_chain() && actor.may_in(chain.id, Permission::MembersManage)
+        });
+        if !administers && !may_create(actor, input.kind) {
             return Err(Failure::refused(OrganisationRefusal::Forbidden));
         }
         let mut flaws = Flaws::default();
         let name = flaws.keep(Field::Name, Name::parse(&input.name));
         let name_kana = flaws.keep(Field::NameKana, Name::parse(&input.name_kana));
-        check_kind(&mut flaws, input.kind, input.bureau);
+        check_kind(&mut flaws, input.kind, input.bureau, chain.as_ref());
+        if input.parent.is_some() && chain.is_none() {
+            flaws.add(Field::ParentId, Flaw::OutOfRange);
+        }
         let (Some(name), Some(name_kana), true) = (name, name_kana, flaws.is_empty()) else {
             return Err(flaws.refuse());
         };
@@ -71,26 +84,40 @@ impl AuthService {
             name_kana: name_kana.as_str(),
             bureau: input.bureau,
             facility: None,
+            parent: chain.as_ref().map(|chain| chain.id),
         };
         let organisation =
             accounts::insert_organisation(transaction, &new, self.clock.now()).await?;
         let audit = Audit::of("organisationCreate")
-            .in_name_of(actor.acting_for(Permission::OrganisationWrite))
+            .in_name_of(match (&chain, administers) {
+                (Some(chain), true) => Some(chain.id),
+                _ => actor.acting_for(Permission::OrganisationWrite),
+            })
             .about(format!("organisation {}", organisation.id));
         record_write(transaction, writer, audit).await?;
         Ok(Written::new(organisation.id, organisation))
     }
 }
 
-/// A facility's own account is claimed by its letter, and a bureau's organisation reaches that bureau's
-/// prefectures: without saying which it would reach nothing.
-pub(super) fn check_kind(flaws: &mut Flaws, kind: OrganisationKind, bureau: Option<Bureau>) {
+/// A facility's own account is claimed by its letter, a bureau's organisation reaches that bureau's prefectures, and a
+/// part of a chain what stores of the chain are its own: without saying of which it would reach nothing.
+pub(super) fn check_kind(
+    flaws: &mut Flaws,
+    kind: OrganisationKind,
+    bureau: Option<Bureau>,
+    chain: Option<&Organisation>,
+) {
     if kind == OrganisationKind::Facility {
         flaws.add(Field::Kind, Flaw::OutOfRange);
     }
     match (kind == OrganisationKind::RegionalBureau, bureau) {
         (true, None) => flaws.add(Field::Bureau, Flaw::Missing),
         (false, Some(_)) => flaws.add(Field::Bureau, Flaw::OutOfRange),
+        _ => {}
+    }
+    match (kind.is_part_of_chain(), chain) {
+        (true, None) => flaws.add(Field::ParentId, Flaw::Missing),
+        (false, Some(_)) => flaws.add(Field::ParentId, Flaw::OutOfRange),
         _ => {}
     }
 }

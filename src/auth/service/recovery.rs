@@ -341,6 +341,8 @@ pub(super) fn is_official(kind: OrganisationKind) -> bool {
         OrganisationKind::Vendor
         | OrganisationKind::SupportContractor
         | OrganisationKind::Chain
+        | OrganisationKind::Corporation
+        | OrganisationKind::Area
         | OrganisationKind::Facility
         | OrganisationKind::Supplier => false,
     }

@@ -90,6 +90,9 @@ impl AuthService {
         let name = flaws.keep(Field::Name, Name::parse(&input.name));
         let parsed = checked_permissions(organisation.kind, input.role, &input.permissions);
         let permissions = flaws.keep(Field::Permissions, parsed);
+        if !input.role.is_in(organisation.kind) {
+            flaws.add(Field::Role, Flaw::OutOfRange);
+        }
         if input.expires_at <= now || input.expires_at > now + LONGEST {
             flaws.add(Field::ExpiresAt, Flaw::OutOfRange);
         }

@@ -22,11 +22,13 @@ const NO_MORE: i64 = i64::MAX;
 
 /// The aspects by which a facility comes into and goes out of a scope, and how `facility_state` calls
 /// them.
-const LINKS: [(Aspect, &str); 4] = [
+const LINKS: [(Aspect, &str); 6] = [
     (Aspect::Prefecture, "prefecture"),
     (Aspect::Vendor, "vendor_id"),
     (Aspect::Chain, "chain_id"),
     (Aspect::Contractor, "contractor_id"),
+    (Aspect::Corporation, "corporation_id"),
+    (Aspect::Area, "area_id"),
 ];
 
 /// A place in the feed, which is ordered by change and then by facility: everything up to and including

@@ -30,6 +30,10 @@ pub struct Fields {
     pub chain: bool,
     /// The support contractor's name.
     pub contractor: bool,
+    /// The name of the chain's corporation.
+    pub corporation: bool,
+    /// The name of the chain's area.
+    pub area: bool,
 }
 
 /// A facility as it stands.
@@ -67,6 +71,10 @@ pub struct FacilityRow {
     pub chain: Option<OrganisationName>,
     /// The support contractor it is handed on to, if asked for.
     pub contractor: Option<OrganisationName>,
+    /// The corporation of its chain that owns it, if asked for.
+    pub corporation: Option<OrganisationName>,
+    /// The area of its chain that it belongs to, if asked for.
+    pub area: Option<OrganisationName>,
 }
 
 /// What one facility is found by.
@@ -226,6 +234,10 @@ pub struct ListQuery {
     pub has_vendor: Option<bool>,
     /// Belongs to this chain.
     pub chain: Option<OrganisationId>,
+    /// Is owned by this corporation of its chain.
+    pub corporation: Option<OrganisationId>,
+    /// Belongs to this area of its chain.
+    pub area: Option<OrganisationId>,
     /// Public institution or not.
     pub public_institution: Option<bool>,
     /// Open on this day, or (`false`) not.
@@ -381,6 +393,12 @@ fn push_select(query: &mut Query, fields: Fields) {
     if fields.contractor {
         query.push(", k.id, k.name");
     }
+    if fields.corporation {
+        query.push(", p.id, p.name");
+    }
+    if fields.area {
+        query.push(", a.id, a.name");
+    }
     query.push(" FROM facility_state s");
     if fields.names || fields.contacts {
         query.push(" JOIN facility f ON f.id = s.facility_id");
@@ -394,6 +412,12 @@ fn push_select(query: &mut Query, fields: Fields) {
     if fields.contractor {
         query.push(" LEFT JOIN organisation k ON k.id = s.contractor_id");
     }
+    if fields.corporation {
+        query.push(" LEFT JOIN organisation p ON p.id = s.corporation_id");
+    }
+    if fields.area {
+        query.push(" LEFT JOIN organisation a ON a.id = s.area_id");
+    }
 }
 
 fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &ListQuery) {
@@ -406,6 +430,8 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         vendor,
         has_vendor,
         chain,
+        corporation,
+        area,
         public_institution,
         open,
         planned,
@@ -437,6 +463,8 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         query.push(if has_vendor { "<> 0" } else { "= 0" });
     }
     push_member(query, "s.chain_id", *chain);
+    push_member(query, "s.corporation_id", *corporation);
+    push_member(query, "s.area_id", *area);
     if let Some(public) = *public_institution {
         query.push(" AND s.public_institution = ").bind(public);
     }
@@ -516,6 +544,8 @@ fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
         vendor: None,
         chain: None,
         contractor: None,
+        corporation: None,
+        area: None,
     };
     if fields.names {
         facility.names = Some((row.take()?, row.take()?));
@@ -534,6 +564,12 @@ fn read(row: &mut Row<'_>, fields: Fields) -> Result<FacilityRow, DbErr> {
     }
     if fields.contractor {
         facility.contractor = read_name(row)?;
+    }
+    if fields.corporation {
+        facility.corporation = read_name(row)?;
+    }
+    if fields.area {
+        facility.area = read_name(row)?;
     }
     Ok(facility)
 }

@@ -137,6 +137,10 @@ pub enum LinkKind {
     Chain,
     /// The support contractor it is handed on to.
     SupportContractor,
+    /// The corporation of its chain that owns it.
+    Corporation,
+    /// The area of its chain that it belongs to.
+    Area,
 }
 
 impl LinkKind {
@@ -145,6 +149,8 @@ impl LinkKind {
             Self::Vendor => OrganisationKind::Vendor,
             Self::Chain => OrganisationKind::Chain,
             Self::SupportContractor => OrganisationKind::SupportContractor,
+            Self::Corporation => OrganisationKind::Corporation,
+            Self::Area => OrganisationKind::Area,
         }
     }
 }

@@ -96,6 +96,17 @@ pub async fn facility_payload(
     })
 }
 
+/// The payload of a bulk write that was refused as a whole.
+pub fn refused_bulk(user_errors: Vec<UserError>) -> FacilityBulkPayload {
+    FacilityBulkPayload {
+        rows: Vec::new(),
+        written_count: 0,
+        refused_count: 0,
+        change_id: None,
+        user_errors,
+    }
+}
+
 /// A bulk write has some rows, and not too many.
 pub fn check_row_count(rows: usize) -> ApiResult<()> {
     if (1..=MOST_ROWS).contains(&rows) {
@@ -113,13 +124,7 @@ pub async fn bulk_payload(
     let actor = &caller(context)?.actor;
     let outcome = match written {
         Err(ApiError::Refused(problems)) => {
-            return Ok(FacilityBulkPayload {
-                rows: Vec::new(),
-                written_count: 0,
-                refused_count: 0,
-                change_id: None,
-                user_errors: user_errors(&problems, actor, &["input"]),
-            });
+            return Ok(refused_bulk(user_errors(&problems, actor, &["input"])));
         }
         written => written?,
     };
@@ -223,7 +228,7 @@ fn path_of(problem: &Problem) -> Option<&'static str> {
         P::EventNotFound | P::MissingEvent => "eventId",
         P::BadCode(_) | P::CodeTaken | P::CodeDoesNotFit => "code",
         P::KindDoesNotFit => "kind",
-        P::UnknownOrganisation => "organisationId",
+        P::UnknownOrganisation | P::NotItsChain => "organisationId",
         P::ReferenceTaken => "reference",
         P::KeyReused | P::BadIdempotencyKey { .. } => "idempotencyKey",
         P::BadReason { .. } => "reason",

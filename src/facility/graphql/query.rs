@@ -75,6 +75,10 @@ pub struct FacilityFilter {
     pub has_vendor: Option<bool>,
     /// Belongs to this chain today.
     pub chain_id: Option<ID>,
+    /// Is owned by this corporation of its chain today.
+    pub corporation_id: Option<ID>,
+    /// Belongs to this area of its chain today.
+    pub area_id: Option<ID>,
     /// Public institution or not.
     pub public_institution: Option<bool>,
     /// Open today (the default), or not, or null for both.
@@ -103,6 +107,8 @@ impl Default for FacilityFilter {
             vendor_id: None,
             has_vendor: None,
             chain_id: None,
+            corporation_id: None,
+            area_id: None,
             public_institution: None,
             open: OPEN,
             planned: None,
@@ -368,6 +374,8 @@ fn list_query(
         vendor: member(filter.vendor_id)?,
         has_vendor: filter.has_vendor,
         chain: member(filter.chain_id)?,
+        corporation: member(filter.corporation_id)?,
+        area: member(filter.area_id)?,
         public_institution: filter.public_institution,
         open: filter.open.map(|open| (today, open)),
         planned: filter.planned.map(|planned| PlannedFilter {

@@ -46,6 +46,10 @@ pub enum TimelineEventKind {
     ChainSet,
     /// It was handed on to a support contractor, or back.
     ContractorSet,
+    /// It went to a corporation of its chain, or to none.
+    CorporationSet,
+    /// It went to an area of its chain, or to none.
+    AreaSet,
     /// Its work order was opened, changed or ended.
     InstallationChanged,
     /// Its name, address or contacts were corrected.
@@ -150,6 +154,8 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         Aspect::Vendor => (Kind::VendorSet, None),
         Aspect::Chain => (Kind::ChainSet, None),
         Aspect::Contractor => (Kind::ContractorSet, None),
+        Aspect::Corporation => (Kind::CorporationSet, None),
+        Aspect::Area => (Kind::AreaSet, None),
         Aspect::Installation => (Kind::InstallationChanged, None),
         Aspect::Contacts => (Kind::ContactsUpdated, None),
         Aspect::Code => (Kind::CodeSucceeded, None),

@@ -68,6 +68,8 @@ impl PlainFields for FacilityFields {
             "vendor" => field.optional(row.vendor.as_ref())?,
             "chain" => field.optional(row.chain.as_ref())?,
             "supportContractor" => field.optional(row.contractor.as_ref())?,
+            "corporation" => field.optional(row.corporation.as_ref())?,
+            "area" => field.optional(row.area.as_ref())?,
             "milestones" => field.list(self.milestone_statuses())?,
             "blockers" => field.list(self.blockers.iter().copied())?,
             _ => return None,
@@ -286,6 +288,16 @@ impl FacilityFields {
         self.row.contractor.as_ref().map(summary)
     }
 
+    /// The corporation (法人) of its chain that owns it today.
+    async fn corporation(&self) -> Option<OrganisationSummary> {
+        self.row.corporation.as_ref().map(summary)
+    }
+
+    /// The area (エリア) of its chain that it belongs to today.
+    async fn area(&self) -> Option<OrganisationSummary> {
+        self.row.area.as_ref().map(summary)
+    }
+
     /// The ten milestones, in order.
     async fn milestones(&self) -> Vec<MilestoneStatus> {
         self.milestone_statuses().collect()
@@ -370,6 +382,8 @@ impl Selected {
                 "vendor" => selected.fields.vendor = true,
                 "chain" => selected.fields.chain = true,
                 "supportContractor" => selected.fields.contractor = true,
+                "corporation" => selected.fields.corporation = true,
+                "area" => selected.fields.area = true,
                 "reference" => selected.reference = true,
                 "pastCodes" => selected.past_codes = true,
                 "timeline" => selected.timeline = true,
@@ -392,6 +406,8 @@ impl Selected {
         self.fields.vendor |= other.fields.vendor;
         self.fields.chain |= other.fields.chain;
         self.fields.contractor |= other.fields.contractor;
+        self.fields.corporation |= other.fields.corporation;
+        self.fields.area |= other.fields.area;
         self.reference |= other.reference;
         self.past_codes |= other.past_codes;
         self.planned |= other.planned;

@@ -1,19 +1,32 @@
-//! Links of a facility to its vendor, chain and support contractor, and who may hand it on.
+//! Links of a facility to its vendor, its chain and the chain's parts, and its support contractor, and who may hand it on.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 
-use super::amend::{Amendment, Plan, Subject, check_day, plan_values};
+use super::{
+    amend::Amendment,
+    plan::{Plan, Subject, check_day, plan_values},
+};
 use crate::{
-    auth::{OrganisationKind, Permission},
+    auth::{Grant, OrganisationKind, Permission, entity::names::Kinship},
     change::Writer,
     db::OrganisationId,
     milestone::{Aspect, Event, History, Problem},
 };
 
+/// The links that end with another one: whom the last vendor handed a facility on to worked for that vendor, and a part of
+/// a chain has stores of that chain alone.
+pub(super) fn followers(leader: Aspect) -> &'static [Aspect] {
+    match leader {
+        Aspect::Vendor => &[Aspect::Contractor],
+        Aspect::Chain => &[Aspect::Corporation, Aspect::Area],
+        _ => &[],
+    }
+}
+
 pub(super) fn plan_link(
-    organisations: &HashMap<OrganisationId, OrganisationKind>,
+    organisations: &HashMap<OrganisationId, Kinship>,
     subject: &Subject<'_>,
     kind: OrganisationKind,
     organisation: Option<OrganisationId>,
@@ -23,56 +36,89 @@ pub(super) fn plan_link(
         OrganisationKind::Vendor => Aspect::Vendor,
         OrganisationKind::Chain => Aspect::Chain,
         OrganisationKind::SupportContractor => Aspect::Contractor,
+        OrganisationKind::Corporation => Aspect::Corporation,
+        OrganisationKind::Area => Aspect::Area,
         _ => return Err(Problem::UnknownOrganisation),
     };
     check_day(subject, on)?;
-    if organisation.is_some_and(|id| organisations.get(&id) != Some(&kind)) {
-        return Err(Problem::UnknownOrganisation);
+    if let Some(id) = organisation {
+        let known = organisations.get(&id).filter(|one| one.kind == kind);
+        let known = known.ok_or(Problem::UnknownOrganisation)?;
+        let chain = subject.history.value_on(Aspect::Chain, on).unwrap_or(0);
+        if known.parent.is_some_and(|parent| parent.0 != chain) {
+            return Err(Problem::NotItsChain);
+        }
     }
     let value = organisation.map_or(0, |id| id.0);
     let mut plan = plan_values(subject, on, [(aspect, value)].into_iter())?;
-    if aspect == Aspect::Vendor {
-        plan.events.extend(end_of_handing_on(subject, value, on));
+    for follower in followers(aspect) {
+        let ended = end_of(subject, aspect, value, *follower, on);
+        plan.events.extend(ended);
     }
     Ok(plan)
 }
 
-/// Whom the last vendor handed a facility on to worked for that vendor: another one's engagement ends it, and also what
-/// was handed on since then, where the change of vendor is recorded late.
-fn end_of_handing_on(subject: &Subject<'_>, vendor: i64, on: NaiveDate) -> Option<Event> {
+/// Another vendor or chain ends what followed the last one, and also what was linked since then, where the change is
+/// recorded late.
+fn end_of(
+    subject: &Subject<'_>,
+    leader: Aspect,
+    value: i64,
+    follower: Aspect,
+    on: NaiveDate,
+) -> Option<Event> {
     let history = subject.history;
-    let last_vendor = history.value_on(Aspect::Vendor, on).unwrap_or(0);
-    if last_vendor == 0 || last_vendor == vendor {
+    let last_leader = history.value_on(leader, on).unwrap_or(0);
+    if last_leader == 0 || last_leader == value {
         return None;
     }
     let in_force = history.in_force();
-    let next_vendor = in_force
+    let next_leader = in_force
         .iter()
-        .filter(|event| event.aspect == Aspect::Vendor && event.effective_on > on)
+        .filter(|event| event.aspect == leader && event.effective_on > on)
         .map(|event| event.effective_on)
         .min();
     let last_day = in_force
         .iter()
-        .filter(|event| event.aspect == Aspect::Contractor && event.effective_on >= on)
+        .filter(|event| event.aspect == follower && event.effective_on >= on)
         .map(|event| event.effective_on)
-        .filter(|day| next_vendor.is_none_or(|next| *day < next))
+        .filter(|day| next_leader.is_none_or(|next| *day < next))
         .max()
         .unwrap_or(on);
-    let handed_on = history.value_on(Aspect::Contractor, last_day).unwrap_or(0);
-    (handed_on != 0).then(|| Event::set(Aspect::Contractor, last_day, Some(0)))
+    let followed = history.value_on(follower, last_day).unwrap_or(0);
+    (followed != 0).then(|| Event::set(follower, last_day, Some(0)))
 }
 
-/// A correction that leaves another vendor today ends what the wrong one handed on.
-pub(super) fn end_of_wrong_handing_on(
+/// A correction that leaves another vendor or chain today ends what followed the wrong one.
+pub(super) fn end_of_wrong(
     subject: &Subject<'_>,
     correction: &[Event],
+    leader: Aspect,
+    follower: Aspect,
 ) -> Option<Event> {
     let today = subject.today;
     let corrected = subject.history.extended(correction);
-    let vendor = |history: &History| history.value_on(Aspect::Vendor, today).unwrap_or(0);
-    let handed_on = corrected.value_on(Aspect::Contractor, today).unwrap_or(0) != 0;
-    (handed_on && vendor(&corrected) != vendor(subject.history))
-        .then(|| Event::set(Aspect::Contractor, today, Some(0)))
+    let led = |history: &History| history.value_on(leader, today).unwrap_or(0);
+    let followed = corrected.value_on(follower, today).unwrap_or(0) != 0;
+    (followed && led(&corrected) != led(subject.history))
+        .then(|| Event::set(follower, today, Some(0)))
+}
+
+/// Is it about which part of a chain a store belongs to?
+pub(super) fn part_of_chain(amendment: &Amendment, history: &History) -> bool {
+    match amendment {
+        Amendment::Link { kind, .. } => kind.is_part_of_chain(),
+        Amendment::Correct { event, .. } => history
+            .find(*event)
+            .is_some_and(|wrong| matches!(wrong.aspect, Aspect::Corporation | Aspect::Area)),
+        _ => false,
+    }
+}
+
+/// Does a membership say which part of a chain a store belongs to?
+pub(super) fn keeps_parts(grant: &Grant) -> bool {
+    use OrganisationKind as Kind;
+    matches!(grant.kind, Kind::Ministry | Kind::PaymentFund | Kind::Chain)
 }
 
 /// A vendor hands on what it was engaged for, from its engagement on: what others did before that is not its own. Whose

@@ -3,6 +3,7 @@
 
 mod amend;
 mod link;
+mod plan;
 mod reference;
 mod register;
 

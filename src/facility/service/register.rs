@@ -4,7 +4,7 @@ use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{OrganisationKind, Permission, entity::names::kinds_of},
+    auth::{OrganisationKind, Permission, entity::names::kinships},
     change::{self, WriteError, Writer},
     db::{DbErr, OrganisationId, Transaction},
     facility::{
@@ -182,11 +182,11 @@ async fn check_standing(
     let links = links.map(|(kind, organisation)| organisation.map(|id| (id, kind)));
     let named: Vec<OrganisationId> = links.iter().flatten().map(|(id, _)| *id).collect();
     if !named.is_empty() {
-        let kinds = kinds_of(transaction, &named).await?;
+        let kinds = kinships(transaction, &named).await?;
         let unknown = links
             .iter()
             .flatten()
-            .filter(|(id, kind)| kinds.get(id) != Some(kind));
+            .filter(|(id, kind)| kinds.get(id).map(|one| one.kind) != Some(*kind));
         problems.extend(unknown.map(|_| Problem::UnknownOrganisation));
     }
     Ok(problems)

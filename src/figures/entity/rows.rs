@@ -142,16 +142,20 @@ fn push_conditions(query: &mut Query, filter: &Filter, scope: &Scope) {
             Clause::Facility(id) => {
                 query.push("p.facility_id = ").bind(id.0);
             }
-            Clause::Contractor(id) => {
-                query.push(
-                    "p.facility_id IN (SELECT facility_id FROM facility_state WHERE contractor_id <> 0 \
-                     AND contractor_id = ",
-                );
-                query.bind(id.0).push(")");
-            }
+            Clause::Contractor(id) => push_today(query, "contractor_id", *id),
+            Clause::Corporation(id) => push_today(query, "corporation_id", *id),
+            Clause::Area(id) => push_today(query, "area_id", *id),
         }
     }
     query.push(")");
+}
+
+/// Appends the condition that a facility is an organisation's today.
+fn push_today(query: &mut Query, column: &str, organisation: OrganisationId) {
+    query.push(&format!(
+        "p.facility_id IN (SELECT facility_id FROM facility_state WHERE {column} <> 0 AND {column} = "
+    ));
+    query.bind(organisation.0).push(")");
 }
 
 /// Counts facilities from their periods, by cell.

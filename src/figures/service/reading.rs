@@ -135,12 +135,15 @@ pub(super) async fn connection<'a>(
     Ok(if got_there { replica } else { database.read() })
 }
 
-/// What is handed to a contractor has no history: it counts what it has today.
+/// What is handed to a contractor, or is a part's of a chain, is no dimension: they count what they have today.
 pub fn counts_by_today(actor: &Actor) -> bool {
     let Scope::Any(clauses) = actor.scope(Permission::FiguresRead) else {
         return false;
     };
-    clauses
-        .iter()
-        .any(|clause| matches!(clause, Clause::Contractor(_)))
+    clauses.iter().any(|clause| {
+        matches!(
+            clause,
+            Clause::Contractor(_) | Clause::Corporation(_) | Clause::Area(_)
+        )
+    })
 }

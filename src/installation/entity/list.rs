@@ -116,7 +116,11 @@ fn push_visible(query: &mut Query, scope: &Scope) {
             Clause::Contractor(id) => {
                 query.push(" OR i.contractor_id = ").bind(id.0);
             }
-            Clause::Prefectures(_) | Clause::Chain(_) | Clause::Facility(_) => {}
+            Clause::Prefectures(_)
+            | Clause::Chain(_)
+            | Clause::Corporation(_)
+            | Clause::Area(_)
+            | Clause::Facility(_) => {}
         }
     }
     query.push(")");

@@ -30,6 +30,11 @@ pub struct Working {
 }
 
 impl Working {
+    /// Does any step so far change it?
+    pub fn is_changed(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// What follows from its history as the steps so far leave it.
     pub fn after(&self) -> &Derived {
         &self.after
@@ -47,6 +52,8 @@ impl Working {
             vendor: current.cell.vendor,
             chain: current.cell.chain,
             contractor: current.contractor,
+            corporation: current.corporation,
+            area: current.area,
             ..self.state.clone()
         }
     }

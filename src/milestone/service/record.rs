@@ -191,7 +191,7 @@ impl Rows {
                 let working = row.facility.and_then(|id| draft.get(id));
                 row.version = working
                     .filter(|_| !nothing_written && row.problems.is_empty())
-                    .map(|working| working.state.version + 1);
+                    .map(|working| working.state.version + i32::from(working.is_changed()));
                 if let Some(ids) = row.facility.and_then(|id| made.get_mut(&id)) {
                     row.events = ids.take(count).copied().collect();
                 }

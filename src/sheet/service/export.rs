@@ -42,6 +42,8 @@ const FIELDS: Fields = Fields {
     vendor: false,
     chain: false,
     contractor: false,
+    corporation: false,
+    area: false,
 };
 
 /// Why nothing is exported.

@@ -434,6 +434,7 @@ async fn who_sent_an_invitation_from_outside_takes_it_back_and_a_stranger_does_n
         name: "北海道医療システム".to_owned(),
         name_kana: "ホッカイドウイリョウシステム".to_owned(),
         bureau: None,
+        parent: None,
     };
     let made = world
         .auth

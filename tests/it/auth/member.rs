@@ -55,6 +55,7 @@ async fn who_creates_an_organisation_invites_its_first_administrator_and_no_more
         name: "北海道医療システム".to_owned(),
         name_kana: "ホッカイドウイリョウシステム".to_owned(),
         bureau,
+        parent: None,
     };
     let vendor = create(Kind::Vendor, None);
     let dry = world

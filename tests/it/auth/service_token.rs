@@ -269,6 +269,7 @@ async fn a_token_does_nothing_that_needs_a_person_though_it_was_made_for_it(
         name: "second ministry".to_owned(),
         name_kana: "ダイニ".to_owned(),
         bureau: None,
+        parent: None,
     };
     let made = world
         .auth

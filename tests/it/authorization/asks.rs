@@ -64,6 +64,7 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         let selection = match field {
             F::MilestoneBulkRecord
             | F::FacilityBulkAmend
+            | F::WaveBulkPlan
             | F::FacilityBulkReferenceSet
             | F::BlockerBulkRecord
             | F::InstallationBulkRecord
@@ -428,6 +429,44 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             Aim::Nothing,
             "(first: 10)".to_owned(),
             "{ nodes { storeCount } }",
+        ),
+        F::ChainParts => query(
+            Aim::Organisation,
+            format!(
+                "(chainId: \"{}\", first: 10)",
+                target.organisation(Kind::Chain)
+            ),
+            "{ nodes { organisation { id } } }",
+        ),
+        F::Waves => query(
+            Aim::Organisation,
+            format!(
+                "(organisationId: \"{}\", first: 10)",
+                target.organisation(Kind::Chain)
+            ),
+            "{ nodes { id } }",
+        ),
+        F::WaveDays => query(
+            Aim::Facility,
+            format!("(waveId: \"{}\")", target.wave),
+            "{ plannedCount }",
+        ),
+        F::WaveStores => query(
+            Aim::Facility,
+            format!("(waveId: \"{}\", first: 10)", target.wave),
+            "{ nodes { facility { id } } }",
+        ),
+        F::WaveSave => mutation(
+            Aim::Organisation,
+            json!({ "organisationId": target.organisation(Kind::Chain), "name": format!("wave {unique}") }),
+        ),
+        F::WaveDelete => mutation(
+            Aim::Organisation,
+            json!({ "id": NodeId::new(NodeKind::Wave, 404).encode().0 }),
+        ),
+        F::WaveBulkPlan => mutation(
+            Aim::Facility,
+            json!({ "waveId": target.wave, "rows": [{ "facility": facility, "on": "2022-03-02" }] }),
         ),
         F::NextSteps => query(
             Aim::Nothing,

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use super::scene::{Scene, Target, id};
 
 /// Those who see one facility of the two.
-const NARROW: [Kind; 5] = [
+const NARROW: [Kind; 7] = [
     Kind::Vendor,
     Kind::SupportContractor,
     Kind::RegionalBureau,
     Kind::Chain,
+    Kind::Corporation,
+    Kind::Area,
     Kind::Facility,
 ];
 
@@ -56,6 +58,7 @@ fn traces(target: &Target) -> Vec<String> {
         target.event.clone(),
         target.link.clone(),
         target.token.clone(),
+        target.wave.clone(),
         "outside".to_owned(),
     ];
     for kind in Kind::ALL {
@@ -127,6 +130,11 @@ async fn a_filter_by_what_is_out_of_scope_finds_nothing(
     let filters = [
         format!("vendorId: \"{}\"", scene.outside.organisation(Kind::Vendor)),
         format!("chainId: \"{}\"", scene.outside.organisation(Kind::Chain)),
+        format!(
+            "corporationId: \"{}\"",
+            scene.outside.organisation(Kind::Corporation)
+        ),
+        format!("areaId: \"{}\"", scene.outside.organisation(Kind::Area)),
         format!("search: \"{}\"", scene.outside.name),
         "prefectures: [SAITAMA]".to_owned(),
         "bureaus: [KANTO_SHINETSU]".to_owned(),

@@ -217,7 +217,7 @@ fn permissions(text: &mut String) {
         let least = Kind::ALL.map(|kind| {
             let role = Role::ALL
                 .into_iter()
-                .find(|role| allows(kind, *role, permission));
+                .find(|role| role.is_in(kind) && allows(kind, *role, permission));
             role.map_or_else(|| "–".to_owned(), |role| format!("{role:?}").to_uppercase())
         });
         let _ = writeln!(text, "| {} | {} |", permission.name(), least.join(" | "));
@@ -269,14 +269,18 @@ fn answers(everyone: &[Someone], matrix: &Matrix, row: usize) -> Vec<(String, Ve
     answers
         .into_iter()
         .map(|(answer, callers)| {
-            let callers = callers
-                .into_iter()
-                .map(|(caller, roles)| match roles.len() {
-                    some if (1..Role::ALL.len()).contains(&some) => {
+            let callers = callers.into_iter().map(|(caller, roles)| {
+                let kind = Kind::ALL.into_iter().find(|kind| name(*kind) == caller);
+                let all = kind.map_or(0, |kind| {
+                    Role::ALL.iter().filter(|role| role.is_in(kind)).count()
+                });
+                match roles.len() {
+                    some if (1..all).contains(&some) => {
                         format!("{caller} ({})", roles.join(", "))
                     }
                     _ => caller,
-                });
+                }
+            });
             (answer, callers.collect())
         })
         .collect()

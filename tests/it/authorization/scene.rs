@@ -39,6 +39,8 @@ pub struct Target {
     pub sheet: String,
     /// A link that it has.
     pub link: String,
+    /// The global id of a wave of its chain that has it.
+    pub wave: String,
     /// The organisations around it, one of each kind.
     pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
@@ -125,6 +127,7 @@ impl Scene {
             sheet: String::new(),
             handover: String::new(),
             link: String::new(),
+            wave: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
         };
@@ -171,10 +174,18 @@ impl Scene {
         let organisations: Vec<(&str, String)> = [
             ("VENDOR", Kind::Vendor),
             ("CHAIN", Kind::Chain),
+            ("CORPORATION", Kind::Corporation),
+            ("AREA", Kind::Area),
             ("SUPPORT_CONTRACTOR", Kind::SupportContractor),
         ]
         .map(|(link, kind)| (link, target.organisation(kind)))
         .to_vec();
+        let chain = target.organisations[&Kind::Chain].id;
+        let parts = [Kind::Corporation, Kind::Area].map(|kind| target.organisations[&kind].id);
+        for part in parts {
+            let part = format!("UPDATE organisation SET parent_id = {chain} WHERE id = {part}");
+            self.world.database.run(&part).await;
+        }
         let ministry = self.ministry();
         let registered = self
             .write(&ministry, "facilityRegister", "facility { id }", json!({ "code": code, "kind": "MEDICAL_CLINIC", "name": name, "openedOn": "2020-04-01" }))
@@ -255,7 +266,13 @@ impl Scene {
         let token = self
             .write(&vendor, "serviceTokenCreate", "serviceToken { id }", token)
             .await;
+        let wave = json!({ "organisationId": id(NodeKind::Organisation, chain.0), "name": format!("{side} wave"), "milestone": "LIVE" });
+        let wave = self.write(&ministry, "waveSave", "wave { id }", wave).await;
+        let planned = json!({ "waveId": wave["wave"]["id"], "rows": [{ "facility": { "id": facility }, "on": "2022-03-01" }] });
+        self.write(&ministry, "waveBulkPlan", "changeId", planned)
+            .await;
         let target = self.target(side);
+        target.wave = wave["wave"]["id"].as_str().unwrap().to_owned();
         target.facility = facility;
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();
         target.blocker = blocked["eventIds"][0].as_str().unwrap().to_owned();
@@ -352,7 +369,7 @@ impl Scene {
             actor: anonymous(),
         }];
         for kind in Kind::ALL {
-            for role in Role::ALL {
+            for role in Role::ALL.into_iter().filter(|role| role.is_in(kind)) {
                 let name = word(role);
                 let actor = self.someone(Some(kind), role, "inside");
                 everyone.push(Someone {

@@ -126,6 +126,7 @@ impl Links {
             Clause::Vendor(id) => self.vendor == id.0,
             Clause::Chain(id) => self.chain == id.0,
             Clause::Contractor(id) => self.contractor == id.0,
+            Clause::Corporation(_) | Clause::Area(_) => unreachable!("nobody here is of a part"),
             Clause::Facility(id) => self.facility == id.0,
             Clause::Prefectures(list) => list.iter().map(number).any(|n| n == self.prefecture),
         })

@@ -89,8 +89,8 @@ impl World {
         organisation: &str,
         role: Role,
     ) -> UserCreated {
-        if kind == OrganisationKind::Facility {
-            // A facility claims its account; the operator makes none.
+        if kind == OrganisationKind::Facility || kind.is_part_of_chain() {
+            // A facility claims its account and a chain makes its parts; the operator makes neither.
             let code = kind.code();
             let sql = format!(
                 "INSERT INTO organisation (kind, name, name_kana, created_at) SELECT {code}, '{organisation}', '', \

@@ -137,6 +137,7 @@ pub(super) const TABLES: &[Definition] = &[
                 ("name_kana", Column::Text),
                 ("bureau", Column::Code),
                 ("facility_id", Column::Big),
+                ("parent_id", Column::Big),
                 ("created_at", Column::Instant),
             ],
         },

@@ -124,6 +124,8 @@ pub(super) const TABLES: &[Definition] = &[
                 ("vendor_id", Column::Big),
                 ("chain_id", Column::Big),
                 ("contractor_id", Column::Big),
+                ("corporation_id", Column::Big),
+                ("area_id", Column::Big),
                 ("stage", Column::Code),
                 ("last_milestone_on", Column::Date),
                 ("reader_applied_on", Column::Date),
@@ -246,6 +248,37 @@ pub(super) const TABLES: &[Definition] = &[
             columns: &[("change_id", Column::Big), ("undone_id", Column::Big)],
         },
         key: &["change_id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "wave",
+            columns: &[
+                ("id", Column::Big),
+                ("organisation_id", Column::Big),
+                ("name", Column::Text),
+                ("milestone", Column::Code),
+                ("version", Column::Int),
+                ("change_id", Column::Big),
+                ("removed_by", Column::Big),
+            ],
+        },
+        key: &["id"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
+            name: "wave_store",
+            columns: &[
+                ("id", Column::Big),
+                ("wave_id", Column::Big),
+                ("facility_id", Column::Big),
+                ("planned_on", Column::Date),
+                ("change_id", Column::Big),
+                ("replaced_by", Column::Big),
+            ],
+        },
+        key: &["id"],
         backed_up: true,
     },
     Definition {

@@ -1,4 +1,7 @@
-//! Chains in the API.
+//! Chains in the API, their parts and their waves.
+
+mod parts;
+mod waves;
 
 use async_graphql::{
     Context, ID, Object, SimpleObject,
@@ -6,7 +9,9 @@ use async_graphql::{
 };
 use chrono::{DateTime, Utc};
 
-use super::service::{self, Chain as Row};
+pub use parts::{ChainPartConnection, ChainPartQuery};
+pub use waves::{Wave, WaveConnection, WaveMutation, WaveQuery, WaveStoreConnection, waves_by_id};
+
 use crate::{
     api::{
         ApiResult, NodeId, PageArguments,
@@ -15,6 +20,7 @@ use crate::{
         page::{Fingerprint, row_of_cursor},
     },
     auth::entity::names::names,
+    chain::service::{self, Chain as Row},
     db::OrganisationId,
     facility::graphql::OrganisationSummary,
 };

@@ -1,5 +1,8 @@
 //! Chains: which are large, by their applications; and scorecards beside the national average.
 
+mod parts;
+mod waves;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;

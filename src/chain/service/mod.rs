@@ -1,14 +1,16 @@
-//! Which chains there are, and which are large.
+//! Which chains there are, and which are large; and what they plan.
+
+pub mod waves;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    LARGE_FROM,
-    entity::{Application, largest_applications},
-};
 use crate::{
     app::Services,
     auth::{Actor, OrganisationKind, Permission, Scope},
+    chain::{
+        LARGE_FROM,
+        entity::{Application, largest_applications},
+    },
     change::Known,
     db::{DbErr, OrganisationId},
     figures::{
