@@ -51,13 +51,13 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
+            'AccountCode', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChainPart', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
             'FigureReporter', 'FollowUp', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
             'Membership', 'MilestoneStatus', 'NextStep', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
             'ReportingConfirmation', 'RolloutFigures', 'Scorecard', 'ScorecardSide', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',
-            'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer', 'WorkFigures', 'WorkMonth',
+            'SheetMapping', 'SheetRow', 'SheetRowChange', 'UserError', 'VendorContact', 'Viewer', 'WaveDay', 'WaveProgress', 'WaveStore', 'WorkFigures', 'WorkMonth',
           ],
         },
       }],

@@ -39,7 +39,7 @@ const UP: &[&str] = &[
     "CREATE UNIQUE INDEX wave_store_in_force ON wave_store (wave_id, facility_id) WHERE replaced_by IS NULL",
     "CREATE INDEX wave_store_facility ON wave_store (facility_id, wave_id) WHERE replaced_by IS NULL",
     "CREATE INDEX wave_store_change ON wave_store (change_id)",
-    "CREATE INDEX wave_store_replaced ON wave_store (replaced_by) WHERE replaced_by IS NOT NULL",
+    "CREATE INDEX wave_store_replaced ON wave_store (replaced_by, wave_id, facility_id) WHERE replaced_by IS NOT NULL",
 ];
 
 const DOWN: &[&str] = &["DROP TABLE wave_store", "DROP TABLE wave"];

@@ -30,6 +30,13 @@ pub enum WaveProblem {
         /// How many.
         most: usize,
     },
+    /// The wave would have more stores than it may.
+    TooManyStores {
+        /// How many.
+        most: usize,
+    },
+    /// Somebody planned one of its stores in the same moment.
+    PlannedMeanwhile,
 }
 
 impl WaveProblem {
@@ -65,6 +72,15 @@ impl WaveProblem {
             Self::TooMany { most } => (
                 format!("導入計画は{most}件までです。"),
                 format!("A chain has at most {most} waves."),
+            ),
+            Self::TooManyStores { most } => (
+                format!("1件の導入計画に登録できる店舗は{most}件までです。"),
+                format!("A wave has at most {most} stores."),
+            ),
+            Self::PlannedMeanwhile => (
+                "同時に他の利用者がこの導入計画を更新しました。もう一度お試しください。".to_owned(),
+                "Somebody planned stores of this wave in the same moment: send it again."
+                    .to_owned(),
             ),
         };
         match language {

@@ -22,16 +22,17 @@ const DAYS_TOO_EARLY: Days = Days::new(3);
 const DAYS_UNNOTICED: Days = Days::new(24);
 
 /// An event and when it was recorded by whom.
-struct Entry {
-    day: NaiveDate,
-    recorder: Recorder,
-    event: Event,
+pub(super) struct Entry {
+    pub(super) day: NaiveDate,
+    pub(super) recorder: Recorder,
+    pub(super) event: Event,
 }
 
 /// The events of a facility in the order in which they were recorded, each with its change. `next_id`
 /// counts the events of the nation.
 pub(super) fn of(
     facility: &DemoFacility,
+    fieldwork: Vec<Entry>,
     organisations: Organisations,
     ledger: &mut Ledger,
     next_id: &mut i64,
@@ -43,6 +44,7 @@ pub(super) fn of(
     entries.extend(links(facility, &facility.chain, Aspect::Chain, |place| {
         organisations.chain(place)
     }));
+    entries.extend(areas(facility, organisations));
     let correction = correction(facility);
     entries.extend(facility.events.iter().map(|event| {
         let wrong = correction
@@ -51,6 +53,7 @@ pub(super) fn of(
         milestone(facility, event, wrong.map(|correction| correction.wrong))
     }));
     entries.extend(correction.into_iter().flat_map(Correction::entries));
+    entries.extend(fieldwork);
     entries.sort_by_key(|entry| (entry.day, entry.recorder));
     let mut events: Vec<(ChangeId, Event)> = Vec::with_capacity(entries.len());
     for Entry {
@@ -133,6 +136,22 @@ fn links(
     entries
 }
 
+/// The areas of chains that have some, by where the store is.
+fn areas(facility: &DemoFacility, organisations: Organisations) -> Vec<Entry> {
+    let of_area = |link: &&DemoLink| Organisations::has_areas(link.index);
+    let with_areas: Vec<DemoLink> = facility.chain.iter().filter(of_area).copied().collect();
+    let area = |place| organisations.area(place, facility.prefecture);
+    links(facility, &with_areas, Aspect::Area, area)
+}
+
+/// The place of the vendor that a facility engages on a day.
+pub(super) fn vendor_on(facility: &DemoFacility, day: NaiveDate) -> Option<usize> {
+    let on_that_day =
+        |link: &&DemoLink| link.from <= day && link.until.is_none_or(|until| day < until);
+    let vendor = facility.vendor.iter().find(on_that_day);
+    vendor.map(|link| link.index)
+}
+
 fn milestone(facility: &DemoFacility, event: &DemoEvent, wrong: Option<NaiveDate>) -> Entry {
     let effective_on = wrong.unwrap_or(event.effective_on);
     Entry {
@@ -147,11 +166,7 @@ fn milestone(facility: &DemoFacility, event: &DemoEvent, wrong: Option<NaiveDate
 
 /// The Payment Fund records what it hears of first; the rest is recorded by the vendor of the day.
 fn recorder(facility: &DemoFacility, event: &DemoEvent) -> Recorder {
-    let day = event.recorded_on;
-    let vendor = facility
-        .vendor
-        .iter()
-        .find(|link| link.from <= day && link.until.is_none_or(|until| day < until));
+    let vendor = vendor_on(facility, event.recorded_on);
     match event.milestone {
         Milestone::ReaderApplied
         | Milestone::UseApplied
@@ -162,7 +177,7 @@ fn recorder(facility: &DemoFacility, event: &DemoEvent) -> Recorder {
         | Milestone::RouterProcured
         | Milestone::Installed
         | Milestone::Ready
-        | Milestone::Live => vendor.map_or(Recorder::Fund, |link| Recorder::Vendor(link.index)),
+        | Milestone::Live => vendor.map_or(Recorder::Fund, Recorder::Vendor),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) const ORGANISATION: Table = Table {
         ("name", Column::Text),
         ("name_kana", Column::Text),
         ("bureau", Column::Code),
+        ("parent_id", Column::Big),
         ("created_at", Column::Instant),
     ],
 };
@@ -38,6 +39,7 @@ pub(super) fn organisation_values(
     kind: OrganisationKind,
     (name, name_kana): (&str, &str),
     bureau: Option<Bureau>,
+    parent: Option<OrganisationId>,
     created_at: DateTime<Utc>,
 ) -> Values {
     vec![
@@ -46,6 +48,7 @@ pub(super) fn organisation_values(
         name.into(),
         name_kana.into(),
         bureau.map(Bureau::code).into(),
+        parent.map(|parent| parent.0).into(),
         created_at.into(),
     ]
 }

@@ -2,24 +2,28 @@
 //! recorded day by day, and everything that follows from it. One thread makes facilities while another
 //! writes them, some at a time, so memory stays small; the whole is one transaction.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{
     DemoFacility, National, Scale, chronicle, directory,
     entity::{DEMO, DEPLOYMENT, ORGANISATION, organisation_values},
-    ledger::{Ledger, take_over_day},
+    fieldwork::{self, Order},
+    ledger::{Ledger, Recorder, take_over_day},
+    promises::{Pledges, Waves},
 };
 use crate::{
     app::Clock,
     auth::OrganisationKind,
+    capacity::entity::CAPACITY_PLEDGE,
+    chain::entity::{WAVE, WAVE_STORE},
     change::{CHANGE_HORIZON, Horizon, SETTLED_CHANGE, horizon_values},
     db::{
         Database, DbErr, FacilityId, OrganisationId, Values,
         load::{Loader, Searchable},
     },
     facility::{
-        Bureau,
+        Bureau, Prefecture,
         entity::{Contacts, FACILITY, FACILITY_CODE, code_values, facility_values},
         text,
     },
@@ -30,9 +34,16 @@ use crate::{
             delta_values, known_period_values,
         },
     },
+    installation::{
+        self, Checklist, Installation, InstallationId, InstallationStatus,
+        entity::{INSTALLATION, INSTALLATION_CHECK},
+    },
     milestone::{
-        Replay,
-        entity::{FACILITY_STATE, LOADED_EVENT, loaded_event_values, state_values},
+        Milestone, Replay,
+        entity::{
+            FACILITY_BLOCKER, FACILITY_STATE, LOADED_EVENT, MILESTONE_PLAN, loaded_event_values,
+            state_values,
+        },
     },
     vendor::entity::{VENDOR_AREA, VENDOR_CONTACT, VENDOR_PROFILE, VENDOR_SYSTEM, profile_rows},
 };
@@ -46,6 +57,7 @@ const WAITING: usize = 1;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Organisations {
     vendors: usize,
+    chains: usize,
 }
 
 /// Loads the demo nation at a scale. `progress` is told how many facilities of how many are written.
@@ -61,6 +73,7 @@ pub async fn load(
     let nation = National::plan(scale);
     let organisations = Organisations {
         vendors: nation.vendors().len(),
+        chains: nation.chains().len(),
     };
     let total = nation.facility_count();
     let mut loader = Loader::begin(
@@ -76,6 +89,13 @@ pub async fn load(
             &FACILITY_CODE,
             &LOADED_EVENT,
             &FACILITY_STATE,
+            &MILESTONE_PLAN,
+            &FACILITY_BLOCKER,
+            &INSTALLATION,
+            &INSTALLATION_CHECK,
+            &CAPACITY_PLEDGE,
+            &WAVE,
+            &WAVE_STORE,
             &KNOWN_PERIOD,
             &FIGURE_DELTA,
             &FIGURE_TOTAL,
@@ -122,6 +142,28 @@ impl Organisations {
 
     pub(super) fn chain(self, place: usize) -> OrganisationId {
         self.vendor(self.vendors + place)
+    }
+
+    /// Chains up to this place have areas and waves.
+    const CHAINS_WITH_AREAS: usize = 5;
+    /// The last prefecture of the east.
+    const LAST_OF_THE_EAST: u8 = 23;
+
+    /// Whether a chain has areas.
+    pub(super) fn has_areas(place: usize) -> bool {
+        place < Self::CHAINS_WITH_AREAS
+    }
+
+    /// The area of a chain to which its stores in a prefecture belong.
+    pub(super) fn area(self, place: usize, prefecture: Prefecture) -> OrganisationId {
+        let in_the_west = prefecture.number() > Self::LAST_OF_THE_EAST;
+        self.chain(self.chains + 2 * place + usize::from(in_the_west))
+    }
+
+    /// The support contractor to which a vendor hands on what it can't carry.
+    pub(super) fn support_contractor(self, vendor: usize) -> OrganisationId {
+        let [one, other] = Self::SUPPORT_CONTRACTORS;
+        if vendor.is_multiple_of(2) { one } else { other }
     }
 
     /// Writes what vendors and support contractors tell in the directory.
@@ -210,7 +252,40 @@ impl Organisations {
             let names = (chain.name.as_str(), chain.name_kana.as_str());
             row(self.chain(place), Kind::Chain, names, None)
         });
-        single.chain(bureaus).chain(vendors).chain(chains).collect()
+        let with_areas = (0..self.chains.min(Self::CHAINS_WITH_AREAS)).flat_map(|place| {
+            let last = |number| Prefecture::all().find(|one| one.number() == number);
+            [
+                (
+                    last(Self::LAST_OF_THE_EAST),
+                    "東日本エリア",
+                    "ヒガシニホンエリア",
+                ),
+                (
+                    last(Self::LAST_OF_THE_EAST + 1),
+                    "西日本エリア",
+                    "ニシニホンエリア",
+                ),
+            ]
+            .map(|(prefecture, name, name_kana)| (place, prefecture, (name, name_kana)))
+        });
+        let areas = with_areas.filter_map(|(place, prefecture, names)| {
+            let id = self.area(place, prefecture?);
+            let chain = Some(self.chain(place));
+            Some(organisation_values(
+                id,
+                Kind::Area,
+                names,
+                None,
+                chain,
+                founded_at(),
+            ))
+        });
+        single
+            .chain(bureaus)
+            .chain(vendors)
+            .chain(chains)
+            .chain(areas)
+            .collect()
     }
 }
 
@@ -220,7 +295,7 @@ fn row(
     names: (&str, &str),
     bureau: Option<Bureau>,
 ) -> Values {
-    organisation_values(id, kind, names, bureau, founded_at())
+    organisation_values(id, kind, names, bureau, None, founded_at())
 }
 
 /// The organisations were there when the rollout began.
@@ -235,6 +310,10 @@ struct Batch {
     codes: Vec<Values>,
     events: Vec<Values>,
     states: Vec<Values>,
+    plans: Vec<Values>,
+    blockers: Vec<Values>,
+    orders: Vec<Values>,
+    checks: Vec<Values>,
     periods: Vec<Values>,
 }
 
@@ -244,6 +323,10 @@ impl Batch {
         loader.write(&FACILITY_CODE, self.codes).await?;
         loader.write(&LOADED_EVENT, self.events).await?;
         loader.write(&FACILITY_STATE, self.states).await?;
+        loader.write(&MILESTONE_PLAN, self.plans).await?;
+        loader.write(&FACILITY_BLOCKER, self.blockers).await?;
+        loader.write(&INSTALLATION, self.orders).await?;
+        loader.write(&INSTALLATION_CHECK, self.checks).await?;
         loader.write(&KNOWN_PERIOD, self.periods).await
     }
 }
@@ -253,6 +336,8 @@ struct Made {
     ledger: Ledger,
     levels: Tally,
     work: Tally,
+    pledges: Pledges,
+    waves: Waves,
 }
 
 /// Makes all facilities, and hands them over in batches until nobody takes them any more.
@@ -264,10 +349,13 @@ fn make(
     let mut maker = Maker {
         organisations,
         next_event: 1,
+        next_order: 1,
         made: Made {
             ledger: Ledger::new(organisations.vendors),
             levels: Tally::default(),
             work: Tally::default(),
+            pledges: Pledges::default(),
+            waves: Waves::default(),
         },
         batch: Batch::default(),
     };
@@ -288,6 +376,7 @@ fn make(
 struct Maker {
     organisations: Organisations,
     next_event: i64,
+    next_order: i64,
     made: Made,
     batch: Batch,
 }
@@ -298,8 +387,26 @@ impl Maker {
             ledger,
             levels,
             work,
+            pledges,
+            waves,
         } = &mut self.made;
-        let events = chronicle::of(&facility, self.organisations, ledger, &mut self.next_event);
+        let fieldwork = fieldwork::of(&facility, self.organisations);
+        if let Some(order) = fieldwork.order {
+            let row = InstallationId(self.next_order);
+            self.next_order += 1;
+            self.batch
+                .add_order(row, id, &facility, order, self.organisations, ledger);
+        }
+        pledges.count(&facility);
+        waves.add(&facility, id, fieldwork.promised_on);
+        let told = fieldwork.entries;
+        let events = chronicle::of(
+            &facility,
+            told,
+            self.organisations,
+            ledger,
+            &mut self.next_event,
+        );
         let rows = events
             .iter()
             .map(|(change, event)| loaded_event_values(id, *change, event));
@@ -328,6 +435,54 @@ fn impossible(facility: &DemoFacility, broken: &crate::milestone::Violation) -> 
 }
 
 impl Batch {
+    /// A work order, with everything ticked off if it was done.
+    fn add_order(
+        &mut self,
+        row: InstallationId,
+        id: FacilityId,
+        facility: &DemoFacility,
+        order: Order,
+        organisations: Organisations,
+        ledger: &mut Ledger,
+    ) {
+        let recorder = Recorder::Vendor(order.vendor);
+        let ended_by = order
+            .done
+            .map(|done| ledger.change(done.recorded, recorder));
+        let checklist = Checklist::built_in(facility.kind);
+        for item in checklist.items.iter().filter(|item| item.required) {
+            if let (Some(done), Some(change)) = (order.done, ended_by) {
+                self.checks.push(vec![
+                    row.0.into(),
+                    item.code.clone().into(),
+                    done.on.into(),
+                    change.0.into(),
+                ]);
+            }
+        }
+        let order = Installation {
+            id: row,
+            facility: id,
+            status: match order.done {
+                Some(_) => InstallationStatus::Done,
+                None => InstallationStatus::Open,
+            },
+            window: Some(order.window),
+            started_on: order.done.map(|done| done.on),
+            ended_on: order.done.map(|done| done.on),
+            minutes: order.done.map(|done| done.minutes),
+            crew: order.done.map(|_| order.crew),
+            remark: None,
+            checklist: (facility.kind, Checklist::BUILT_IN),
+            vendor: order.done.map(|_| organisations.vendor(order.vendor)),
+            contractor: None,
+            version: if order.done.is_some() { 2 } else { 1 },
+            opened_by: ledger.change(order.opened, recorder),
+            ended_by,
+        };
+        self.orders.push(installation::entity::values(&order));
+    }
+
     fn add(&mut self, id: FacilityId, facility: DemoFacility, replay: &Replay) {
         let present = [(facility.code, None)];
         let past = facility
@@ -346,6 +501,17 @@ impl Batch {
             let code = facility.code.to_string();
             state_values(id, &code, replay.version(), &derived.current)
         }));
+        if let Some(derived) = replay.derived() {
+            let planned = |milestone: &Milestone| *derived.current.planned_on.of(*milestone);
+            let plans = Milestone::ALL
+                .iter()
+                .filter_map(|milestone| Some((milestone.code(), planned(milestone)?)));
+            let row = |(code, day): (i16, NaiveDate)| vec![id.0.into(), code.into(), day.into()];
+            self.plans.extend(plans.map(row));
+            let blocked = derived.current.blocked_since.iter();
+            self.blockers
+                .extend(blocked.map(|(blocker, since)| row((blocker.code(), *since))));
+        }
         let contacts = Contacts {
             name: facility.name,
             name_kana: facility.name_kana,
@@ -363,7 +529,16 @@ impl Batch {
 
 impl Made {
     /// Writes changes, deltas and totals.
-    async fn write(self, loader: &mut Loader, organisations: Organisations) -> Result<(), DbErr> {
+    async fn write(
+        mut self,
+        loader: &mut Loader,
+        organisations: Organisations,
+    ) -> Result<(), DbErr> {
+        let pledges = self.pledges.rows(organisations, &mut self.ledger);
+        loader.write(&CAPACITY_PLEDGE, pledges).await?;
+        let (waves, stores) = self.waves.rows(organisations, &mut self.ledger);
+        loader.write(&WAVE, waves).await?;
+        loader.write(&WAVE_STORE, stores).await?;
         let changes = self.ledger.changes();
         loader
             .write(

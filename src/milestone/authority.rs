@@ -25,6 +25,12 @@ pub fn may_record(kind: OrganisationKind, milestone: Milestone) -> bool {
     }
 }
 
+/// Does a membership say to which part of a chain a store belongs? The head office's does, and those of staff.
+pub fn keeps_parts(grant: &Grant) -> bool {
+    use OrganisationKind as Kind;
+    matches!(grant.kind, Kind::Ministry | Kind::PaymentFund | Kind::Chain)
+}
+
 /// What is recorded of a facility, as far as it matters for who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -34,8 +40,10 @@ pub enum Topic {
     Blocker,
     /// Its work order.
     Installation,
-    /// The vendor that it engages, or the chain that it belongs to and its parts.
+    /// The vendor that it engages, or the chain that it belongs to.
     Link,
+    /// The corporation and the area of its chain.
+    Part,
     /// Whom it is handed on to.
     HandingOn,
 }
@@ -49,7 +57,8 @@ impl Topic {
             }
             Aspect::Blocker(_) => Some(Self::Blocker),
             Aspect::Installation => Some(Self::Installation),
-            Aspect::Vendor | Aspect::Chain | Aspect::Corporation | Aspect::Area => Some(Self::Link),
+            Aspect::Vendor | Aspect::Chain => Some(Self::Link),
+            Aspect::Corporation | Aspect::Area => Some(Self::Part),
             Aspect::Contractor => Some(Self::HandingOn),
             Aspect::Opened
             | Aspect::Closed
@@ -70,7 +79,7 @@ impl Topic {
             Self::Milestone(_) => Permission::MilestoneWrite,
             Self::Blocker => Permission::BlockerWrite,
             Self::Installation => Permission::InstallationWrite,
-            Self::Link => Permission::LinkWrite,
+            Self::Link | Self::Part => Permission::LinkWrite,
             Self::HandingOn => Permission::HandOn,
         }
     }
@@ -81,6 +90,7 @@ impl Topic {
             Self::Milestone(milestone) => may_record(grant.kind, milestone),
             // Who may say that it is installed.
             Self::Installation => may_record(grant.kind, Milestone::Installed),
+            Self::Part => keeps_parts(grant),
             Self::Blocker | Self::Link | Self::HandingOn => true,
         }
     }
@@ -118,6 +128,7 @@ pub struct Rights {
     blockers: Scope,
     installations: Scope,
     links: Scope,
+    parts: Scope,
     handing_on: Scope,
 }
 
@@ -131,6 +142,7 @@ impl Rights {
             blockers: over(Topic::Blocker),
             installations: over(Topic::Installation),
             links: over(Topic::Link),
+            parts: over(Topic::Part),
             handing_on: over(Topic::HandingOn),
         }
     }
@@ -142,6 +154,7 @@ impl Rights {
             Topic::Blocker => &self.blockers,
             Topic::Installation => &self.installations,
             Topic::Link => &self.links,
+            Topic::Part => &self.parts,
             Topic::HandingOn => &self.handing_on,
         }
     }

@@ -162,6 +162,8 @@ pub enum Violation {
         /// The day it closed.
         closed_on: NaiveDate,
     },
+    /// On a day it is a part's of a chain to which it does not belong.
+    PartOfAnotherChain,
     /// No opening event is left, or an attribute has no first value.
     Incomplete,
 }
@@ -335,6 +337,10 @@ struct Deriving {
     contractor: Option<OrganisationId>,
     corporation: Option<OrganisationId>,
     area: Option<OrganisationId>,
+    /// The chains to which it belonged when it came to its corporation and its area.
+    chains_of_parts: [Option<OrganisationId>; 2],
+    /// The parts that were told on the day that is walked through.
+    parts_told: [bool; 2],
     reached_on: PerMilestone<Option<NaiveDate>>,
     planned_on: PerMilestone<Option<NaiveDate>>,
     blocked_since: BTreeMap<Blocker, NaiveDate>,
@@ -359,6 +365,7 @@ impl Deriving {
                 self.apply(event)?;
             }
             self.check_nesting(day)?;
+            self.check_parts()?;
             self.open_period(day)?;
             self.work_of(day)?;
             rest = later;
@@ -379,8 +386,14 @@ impl Deriving {
             Aspect::Vendor => self.vendor = organisation(value),
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
-            Aspect::Corporation => self.corporation = organisation(value),
-            Aspect::Area => self.area = organisation(value),
+            Aspect::Corporation => {
+                self.parts_told[0] = self.corporation != organisation(value);
+                self.corporation = organisation(value);
+            }
+            Aspect::Area => {
+                self.parts_told[1] = self.area != organisation(value);
+                self.area = organisation(value);
+            }
             // Of plans the one recorded last is in force, whatever its day: see `History::planned`.
             Aspect::Plan(_)
             | Aspect::Opened
@@ -442,6 +455,21 @@ impl Deriving {
             (_, Some(closed_on)) if day >= closed_on => Err(Violation::AfterClosing { closed_on }),
             _ => Ok(()),
         }
+    }
+
+    /// A part of a chain has stores of that chain alone.
+    fn check_parts(&mut self) -> Result<(), Violation> {
+        let told = std::mem::take(&mut self.parts_told);
+        let parts = [self.corporation, self.area];
+        for ((part, told), chain) in parts.iter().zip(told).zip(&mut self.chains_of_parts) {
+            if told {
+                *chain = self.chain;
+            }
+            if part.is_some() && (self.chain.is_none() || *chain != self.chain) {
+                return Err(Violation::PartOfAnotherChain);
+            }
+        }
+        Ok(())
     }
 
     fn check_nesting(&self, on: NaiveDate) -> Result<(), Violation> {

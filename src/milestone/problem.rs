@@ -399,6 +399,7 @@ impl From<Violation> for Problem {
             Violation::NotBlocked { blocker } => Self::NotBlocked { blocker },
             Violation::BeforeOpening { opened_on } => Self::BeforeOpening { opened_on },
             Violation::AfterClosing { closed_on } => Self::AfterClosing { closed_on },
+            Violation::PartOfAnotherChain => Self::NotItsChain,
             Violation::Incomplete => Self::Incomplete,
         }
     }

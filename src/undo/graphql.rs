@@ -136,9 +136,10 @@ pub struct UndoMutation;
 
 #[Object]
 impl UndoMutation {
-    /// Undoes a change of milestones, plans, blockers or work orders by a new one that takes back what it did, facility
-    /// by facility. Facilities that changed since are refused. Everything stays in the history, and an undoing can be
-    /// undone.
+    /// Undoes a change of milestones, plans, blockers, work orders, waves, or of vendors, chains and their parts, by a new one
+    /// that takes back what it did, facility by facility. Facilities that changed since are refused. Everything stays in the
+    /// history, and an undoing can be undone. Names and contacts, references, codes, openings and closings are not undone:
+    /// they are written anew or corrected.
     async fn change_undo(
         &self,
         context: &Context<'_>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entity::{self, ChangeRow, Since};
 use crate::{
     auth::{Actor, Identity, Permission},
-    chain,
+    chain::service::waves,
     change::{self, WriteError, Writer},
     db::{ChangeId, EventId, FacilityId},
     installation,
@@ -66,11 +66,15 @@ pub async fn undo(
         let refused = UndoOutcome::refused(Problem::ChangeNotFound);
         return writer.refuse(transaction, refused).await;
     };
-    if !may_record_anything(writer.actor) {
+    let may = may_record_anything(writer.actor) || writer.actor.may(Permission::LinkWrite);
+    if !may {
         let refused = UndoOutcome::refused(Problem::Forbidden);
         return writer.refuse(transaction, refused).await;
     }
-    let facilities = entity::touched(&transaction, undone, MOST_ROWS + 1).await?;
+    let mut facilities = entity::touched(&transaction, undone, MOST_ROWS + 1).await?;
+    let (waves, stores) = waves::Told::read(&transaction, undone, MOST_ROWS + 1).await?;
+    let touched: HashSet<FacilityId> = facilities.iter().copied().collect();
+    facilities.extend(stores.into_iter().filter(|one| !touched.contains(one)));
     // Of nothing, or of more than a request may hold.
     if facilities.is_empty() || facilities.len() > MOST_ROWS {
         let refused = UndoOutcome::refused(Problem::CanNotBeUndone);
@@ -84,13 +88,14 @@ pub async fn undo(
         since,
         undoings: entity::undone_by(&transaction, undone).await?,
         conflicts: installation::service::name_conflicts(writer, &transaction, undone).await?,
+        waves,
         rows: Vec::with_capacity(facilities.len()),
     };
     for (index, facility) in facilities.into_iter().enumerate() {
-        request.take(index, facility);
+        request.take(writer, index, facility);
     }
     let refused = request.refused() && policy == ErrorPolicy::RejectAll;
-    let nothing = refused || request.draft.is_unchanged();
+    let nothing = refused || request.taken_back().is_empty();
     if nothing || writer.dry_run {
         let outcome = request.into_outcome(None, &[], nothing);
         return writer.refuse(transaction, outcome).await;
@@ -102,8 +107,11 @@ pub async fn undo(
     let amended = request.draft.amended();
     let written = commit(writer, &transaction, change, &amended).await?;
     installation::service::restore(writer, &transaction, undone, change, &amended).await?;
-    let facilities: Vec<FacilityId> = amended.iter().map(|one| one.facility).collect();
-    chain::service::waves::restore(&transaction, undone, change, &facilities).await?;
+    let stores = request.taken_back();
+    request
+        .waves
+        .restore(&transaction, undone, change, &stores)
+        .await?;
     entity::insert(&transaction, change, undone).await?;
     let outcome = request.into_outcome(Some(change), &written, false);
     writer.finish(transaction, outcome).await
@@ -116,12 +124,14 @@ struct Request {
     undoings: Vec<ChangeId>,
     /// Facilities whose orders can't be called again what they were.
     conflicts: HashSet<FacilityId>,
+    /// What it told of stores in waves.
+    waves: waves::Told,
     rows: Vec<(FacilityId, Vec<Problem>)>,
 }
 
 impl Request {
-    fn take(&mut self, index: usize, facility: FacilityId) {
-        let problems = match self.check(facility) {
+    fn take(&mut self, writer: &Writer<'_>, index: usize, facility: FacilityId) {
+        let problems = match self.check(writer, facility) {
             Ok(taken) => {
                 self.draft.take(facility, taken, index);
                 Vec::new()
@@ -131,21 +141,27 @@ impl Request {
         self.rows.push((facility, problems));
     }
 
-    fn check(&self, facility: FacilityId) -> Result<Taken, Problem> {
+    /// The facilities of which everything is taken back that the change did.
+    fn taken_back(&self) -> Vec<FacilityId> {
+        let done = self.rows.iter().filter(|(_, problems)| problems.is_empty());
+        done.map(|(facility, _)| *facility).collect()
+    }
+
+    fn check(&self, writer: &Writer<'_>, facility: FacilityId) -> Result<Taken, Problem> {
         let undoing = |working: &Working| self.undoing(facility, working);
         let (working, taken) = self.draft.find_before_or_after(facility, undoing)?;
-        let engages = taken
-            .events()
-            .iter()
-            .any(|one| one.aspect == Aspect::Vendor);
+        self.waves.check(writer.actor, facility, &self.undoings)?;
+        let is_about = |aspect| taken.events().iter().any(|one| one.aspect == aspect);
         for event in taken.events() {
             // Whoever may record it may undo it. What is not done in bulk has ways of its own to be put right.
             let topic = Topic::of(event.aspect).ok_or(Problem::CanNotBeUndone)?;
             let may = match topic {
-                Topic::Link => self.draft.may_before_or_after(working, &taken, topic),
-                // What another vendor ended; what a contractor accepted is ended by a link.
-                Topic::HandingOn if engages => true,
+                // What another vendor or chain ended comes back with the last one.
+                Topic::HandingOn if is_about(Aspect::Vendor) => true,
+                Topic::Part if is_about(Aspect::Chain) => true,
+                // What a contractor accepted is ended by a link.
                 Topic::HandingOn => return Err(Problem::CanNotBeUndone),
+                Topic::Link | Topic::Part => self.draft.may_before_or_after(working, &taken, topic),
                 _ => self.draft.may(working, topic),
             };
             if !may {
@@ -156,7 +172,12 @@ impl Request {
     }
 
     fn undoing(&self, facility: FacilityId, working: &Working) -> Result<Taken, Problem> {
-        let since = self.since.get(&facility).ok_or(Problem::NotFound)?;
+        let none = Since::default();
+        let since = match self.since.get(&facility) {
+            Some(since) => since,
+            None if self.waves.is_of(facility) => &none,
+            None => return Err(Problem::NotFound),
+        };
         match since.later {
             Some((by, _)) if self.undoings.contains(&by) => return Err(Problem::AlreadyUndone),
             Some((_, at)) => return Err(Problem::ChangedSince { at }),
@@ -188,7 +209,8 @@ impl Request {
             .into_iter()
             .map(|(facility, problems)| {
                 let working = self.draft.seen_before_or_after(facility);
-                let version = working.map(|working| working.state.version + 1);
+                let version =
+                    working.map(|working| working.state.version + i32::from(working.is_changed()));
                 RowOutcome {
                     facility: working.map(|_| facility),
                     version: version.filter(|_| !nothing_written && problems.is_empty()),

@@ -124,7 +124,7 @@ async fn links_are_made_row_by_row_and_undone(
     let expected = [
         vec![],
         vec!["NOT_FOUND input.rows.1.facility"],
-        vec!["UNKNOWN_ORGANISATION input.rows.2.organisationId"],
+        vec!["UNKNOWN_ORGANISATION input.rows.2.link.organisationId"],
         vec!["DUPLICATE_ROW input.rows.3", "NOTHING_TO_DO input.rows.3"],
         vec!["DATE_IN_FUTURE input.rows.4.on"],
         vec!["STALE_VERSION input.rows.5.expectedVersion"],

@@ -408,6 +408,19 @@ pub async fn insert_organisation(
     })
 }
 
+/// How many parts a chain has.
+pub async fn count_parts(
+    connection: &impl ConnectionTrait,
+    chain: OrganisationId,
+) -> Result<i64, DbErr> {
+    Query::with(
+        "SELECT count(*) FROM organisation WHERE parent_id = $1",
+        [chain.into()],
+    )
+    .scalar(connection)
+    .await
+}
+
 /// Sets a password's hash.
 pub async fn set_password_hash(
     connection: &impl ConnectionTrait,

@@ -311,7 +311,7 @@ pub async fn expire_invitations(
     Ok(())
 }
 
-/// Ends the open invitations to an organisation that a user sent, who no longer administers it.
+/// Ends the open invitations to an organisation, and to its parts, that a user sent, who no longer administers it.
 pub async fn expire_invitations_by(
     connection: &impl ConnectionTrait,
     organisation: OrganisationId,
@@ -320,7 +320,8 @@ pub async fn expire_invitations_by(
 ) -> Result<(), DbErr> {
     Query::with(
         "UPDATE one_time_secret SET expires_at = $1
-         WHERE organisation_id = $2 AND created_by = $3 AND purpose = $4
+         WHERE organisation_id IN (SELECT id FROM organisation WHERE id = $2 OR parent_id = $2)
+           AND created_by = $3 AND purpose = $4
            AND used_at IS NULL AND expires_at > $1",
         [
             now.into(),

@@ -174,7 +174,12 @@ impl AuthService {
             return Err(Failure::refused(InviteRefusal::AlreadyMember));
         }
         if let Some(wait) = self
-            .count_invitation(transaction, organisation.id, email.as_str())
+            // A chain's parts count as the chain.
+            .count_invitation(
+                transaction,
+                organisation.parent.unwrap_or(organisation.id),
+                email.as_str(),
+            )
             .await?
         {
             return Err(Failure::refused(wait));
@@ -412,7 +417,7 @@ async fn check_may_invite(
     organisation: &Organisation,
     role: Role,
 ) -> Result<(), Failure<InviteRefusal>> {
-    // The head office manages the members of the parts of its chain.
+    // The head office invites into the parts of its chain.
     let managers = [Some(organisation.id), organisation.parent];
     let manages = |id: &OrganisationId| actor.may_in(*id, Permission::MembersManage);
     if managers.iter().flatten().any(manages) {

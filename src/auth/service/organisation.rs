@@ -17,6 +17,9 @@ use crate::{
     facility::Bureau,
 };
 
+/// Most corporations and areas of a chain.
+const MOST_PARTS: i64 = 300;
+
 /// A vendor, a chain … joins the rollout.
 #[derive(Clone, Debug)]
 pub struct OrganisationCreate {
@@ -72,6 +75,11 @@ impl AuthService {
         let name_kana = flaws.keep(Field::NameKana, Name::parse(&input.name_kana));
         check_kind(&mut flaws, input.kind, input.bureau, chain.as_ref());
         if input.parent.is_some() && chain.is_none() {
+            flaws.add(Field::ParentId, Flaw::OutOfRange);
+        }
+        if let Some(chain) = &chain
+            && accounts::count_parts(transaction, chain.id).await? >= MOST_PARTS
+        {
             flaws.add(Field::ParentId, Flaw::OutOfRange);
         }
         let (Some(name), Some(name_kana), true) = (name, name_kana, flaws.is_empty()) else {

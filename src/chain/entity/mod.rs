@@ -7,6 +7,7 @@ mod waves;
 pub use applications::{Application, largest_applications};
 pub use parts::{PartCounts, parts};
 pub use waves::{
-    Counts, DayCounts, StoreCursor, StoreRow, WaveRow, Which, counts, days, in_force, insert,
-    plan_stores, remove, rename, restore, stores, waves,
+    Counts, DayCounts, Planned, StoreCursor, StoreRow, Told, WAVE, WAVE_STORE, WaveRow, Which,
+    counts, days, in_force, insert, lock, plan_stores, remove, rename, restore, stores, told_by,
+    waves,
 };

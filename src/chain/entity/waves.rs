@@ -3,20 +3,48 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::{
     auth::{Actor, OrganisationName, Permission, Scope, entity::push_scope, read_name},
     chain::{WaveId, WaveStoreState},
     db::{
-        Backend, ChangeId, Column, ConnectionTrait, DbErr, FacilityId, OrganisationId, Query, Row,
-        Table, Transaction,
+        Backend, ChangeId, Column, ConnectionTrait, Database, DbErr, FacilityId, OrganisationId,
+        Query, Row, Table, Transaction,
     },
     milestone::Milestone,
 };
 
-const WAVE_STORE: Table = Table {
+/// Waves.
+pub const WAVE: Table = Table {
+    name: "wave",
+    columns: &[
+        ("id", Column::Big),
+        ("organisation_id", Column::Big),
+        ("name", Column::Text),
+        ("milestone", Column::Code),
+        ("version", Column::Int),
+        ("change_id", Column::Big),
+        ("removed_by", Column::Big),
+    ],
+};
+
+/// Their stores.
+pub const WAVE_STORE: Table = Table {
     name: "wave_store",
+    columns: &[
+        ("id", Column::Big),
+        ("wave_id", Column::Big),
+        ("facility_id", Column::Big),
+        ("planned_on", Column::Date),
+        ("change_id", Column::Big),
+        ("replaced_by", Column::Big),
+    ],
+};
+
+/// As [`WAVE_STORE`], for rows whose ids the database gives.
+const NEW_WAVE_STORE: Table = Table {
+    name: WAVE_STORE.name,
     columns: &[
         ("wave_id", Column::Big),
         ("facility_id", Column::Big),
@@ -75,12 +103,15 @@ fn push_reached(query: &mut Query) {
     query.push(" END");
 }
 
-/// Appends the stores of waves that the actor sees: those that are still stores of the chain and within reach.
-fn push_stores(query: &mut Query, scope: &Scope) {
+/// Appends the stores of waves that the actor sees: those that are still stores of the chain, open on a day, and within
+/// reach.
+fn push_stores(query: &mut Query, scope: &Scope, on: NaiveDate) {
     query.push(
         " JOIN wave_store r ON r.wave_id = w.id AND r.replaced_by IS NULL AND r.planned_on IS NOT NULL \
-         JOIN facility_state s ON s.facility_id = r.facility_id AND s.chain_id = w.organisation_id AND ",
+         JOIN facility_state s ON s.facility_id = r.facility_id AND s.chain_id = w.organisation_id \
+         AND (s.closed_on IS NULL OR s.closed_on > ",
     );
+    query.bind(on).push(") AND ");
     push_scope(query, scope, "s");
 }
 
@@ -161,7 +192,7 @@ pub struct Counts {
     pub done: i64,
     /// Of these, by the planned day.
     pub done_on_time: i64,
-    /// Due and not done.
+    /// Planned for an earlier day and not done.
     pub overdue: i64,
     /// Not done, and promised for a later day by now than that of the wave.
     pub moved: i64,
@@ -183,7 +214,7 @@ pub async fn counts(
     }
     query.push(", count(CASE WHEN t.reached_on <= t.planned_on AND t.reached_on <= ");
     query.bind(as_of).push(" THEN 1 END)");
-    query.push(", count(CASE WHEN t.planned_on <= ").bind(as_of);
+    query.push(", count(CASE WHEN t.planned_on < ").bind(as_of);
     query.push(" AND COALESCE(t.reached_on > ").bind(as_of);
     query.push(", TRUE) THEN 1 END)");
     for condition in ["t.promised_on > t.planned_on", "t.is_blocked"] {
@@ -197,7 +228,7 @@ pub async fn counts(
         " AS reached_on, EXISTS (SELECT 1 FROM facility_blocker b WHERE b.facility_id = s.facility_id) AS is_blocked \
          FROM wave w",
     );
-    push_stores(&mut query, scope);
+    push_stores(&mut query, scope, as_of);
     query.push(
         " LEFT JOIN milestone_plan p ON p.facility_id = s.facility_id AND p.milestone = w.milestone WHERE w.id",
     );
@@ -242,7 +273,7 @@ pub async fn days(
     let mut query = Query::new("SELECT r.planned_on, ");
     push_reached(&mut query);
     query.push(" FROM wave w");
-    push_stores(&mut query, scope);
+    push_stores(&mut query, scope, as_of);
     query.push(" WHERE w.id = ").bind(wave.0);
     let mut days: BTreeMap<NaiveDate, DayCounts> = BTreeMap::new();
     for row in query.all(connection).await? {
@@ -289,7 +320,7 @@ pub async fn stores(
     );
     push_reached(&mut query);
     query.push(" AS reached_on FROM wave w");
-    push_stores(&mut query, scope);
+    push_stores(&mut query, scope, today);
     query.push(
         " LEFT JOIN milestone_plan p ON p.facility_id = s.facility_id AND p.milestone = w.milestone WHERE w.id = ",
     );
@@ -390,14 +421,35 @@ pub async fn remove(
     Ok(updated.rows_affected() == 1)
 }
 
-/// For which days a wave has its stores.
+/// Locks a wave. `false` if it was removed.
+pub async fn lock(
+    database: &Database,
+    transaction: &Transaction,
+    wave: WaveId,
+) -> Result<bool, DbErr> {
+    let mut query = Query::new("SELECT 1 FROM wave WHERE removed_by IS NULL AND id = ");
+    query.bind(wave.0).push(database.for_update());
+    Ok(query.one(transaction).await?.is_some())
+}
+
+/// A store that a wave has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// For which day.
+    pub on: NaiveDate,
+    /// Whether it is still a store of the chain.
+    pub is_of_chain: bool,
+}
+
+/// The stores that a wave has, those that have left its chain too.
 pub async fn in_force(
     transaction: &Transaction,
     wave: WaveId,
-) -> Result<BTreeMap<FacilityId, NaiveDate>, DbErr> {
+) -> Result<BTreeMap<FacilityId, Planned>, DbErr> {
     let rows = Query::with(
-        "SELECT facility_id, planned_on FROM wave_store WHERE wave_id = $1 AND replaced_by IS NULL \
-         AND planned_on IS NOT NULL",
+        "SELECT r.facility_id, r.planned_on, CASE WHEN s.chain_id = w.organisation_id THEN 1 ELSE 0 END \
+         FROM wave w JOIN wave_store r ON r.wave_id = w.id AND r.replaced_by IS NULL AND r.planned_on IS NOT NULL \
+         JOIN facility_state s ON s.facility_id = r.facility_id WHERE w.id = $1",
         [wave.0.into()],
     )
     .all(transaction)
@@ -405,7 +457,16 @@ pub async fn in_force(
     rows.iter()
         .map(|row| {
             let mut row = Row::new(row);
-            Ok((row.take()?, row.take()?))
+            let facility = row.take()?;
+            let on = row.take()?;
+            let is_of_chain: i32 = row.take()?;
+            Ok((
+                facility,
+                Planned {
+                    on,
+                    is_of_chain: is_of_chain != 0,
+                },
+            ))
         })
         .collect()
 }
@@ -430,11 +491,51 @@ pub async fn plan_stores(
             change.0.into(),
         ]
     });
-    WAVE_STORE.insert(transaction, rows.collect()).await
+    NEW_WAVE_STORE.insert(transaction, rows.collect()).await
 }
 
-/// Plans the stores of waves as they were before a change, as far as that was not planned anew since: all that the change
-/// planned without an event, and those of some facilities.
+/// A store that a change planned in a wave, or took out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The store.
+    pub facility: FacilityId,
+    /// The chain whose wave it is.
+    pub chain: OrganisationId,
+    /// By what it was planned anew since, and when.
+    pub replaced: Option<(ChangeId, DateTime<Utc>)>,
+}
+
+/// What a change told of stores in waves, in its order; so many at most.
+pub async fn told_by(
+    transaction: &Transaction,
+    change: ChangeId,
+    most: usize,
+) -> Result<Vec<Told>, DbErr> {
+    let rows = Query::with(
+        "SELECT r.facility_id, w.organisation_id, r.replaced_by, c.recorded_at FROM wave_store r \
+         JOIN wave w ON w.id = r.wave_id LEFT JOIN change c ON c.id = r.replaced_by WHERE r.change_id = $1 \
+         ORDER BY r.id LIMIT $2",
+        [change.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()],
+    )
+    .all(transaction)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            let facility = row.take()?;
+            let chain = row.take()?;
+            let by: Option<ChangeId> = row.take()?;
+            let at: Option<DateTime<Utc>> = row.take()?;
+            Ok(Told {
+                facility,
+                chain,
+                replaced: by.zip(at),
+            })
+        })
+        .collect()
+}
+
+/// Plans some stores of waves as they were before a change, as far as that was not planned anew since.
 pub async fn restore(
     transaction: &Transaction,
     undone: ChangeId,
@@ -443,14 +544,11 @@ pub async fn restore(
 ) -> Result<(), DbErr> {
     let mut query = Query::new(
         "SELECT r.wave_id, r.facility_id, b.planned_on FROM wave_store r \
-         LEFT JOIN wave_store b ON b.wave_id = r.wave_id AND b.facility_id = r.facility_id \
-         AND b.replaced_by = r.change_id WHERE r.replaced_by IS NULL AND r.change_id = ",
+         LEFT JOIN wave_store b ON b.replaced_by = r.change_id AND b.wave_id = r.wave_id \
+         AND b.facility_id = r.facility_id WHERE r.replaced_by IS NULL AND r.change_id = ",
     );
-    query.bind(undone.0).push(" AND (r.facility_id");
+    query.bind(undone.0).push(" AND r.facility_id");
     query.bind_ids(Backend::of(transaction), facilities.iter().map(|id| id.0));
-    query.push(
-        " OR NOT EXISTS (SELECT 1 FROM facility_event e WHERE e.facility_id = r.facility_id AND e.change_id = r.change_id))",
-    );
     let mut restored: BTreeMap<WaveId, BTreeMap<FacilityId, Option<NaiveDate>>> = BTreeMap::new();
     for row in query.all(transaction).await? {
         let mut row = Row::new(&row);

@@ -24,7 +24,7 @@ use crate::{
     facility::graphql::{
         Facility, FacilityBulkPayload, FacilityReference, OrganisationSummary, Selected,
         bulk_payload, change_id, check_row_count, facilities_by_id, named_facilities,
-        organisation_of, refused_bulk, summary, user_errors,
+        organisation_of, refused_bulk, renamed, summary, user_errors,
     },
     milestone::{Milestone, service::ErrorPolicy},
 };
@@ -43,7 +43,7 @@ pub struct Wave {
     milestone: Milestone,
     /// Counts up with every change of its name: the `expectedVersion` of the next.
     version: i32,
-    /// How far it is, by the stores that you can see and that are still stores of the chain.
+    /// How far it is, by the stores that you can see and that are still open stores of the chain.
     progress: WaveProgress,
 }
 
@@ -68,7 +68,7 @@ pub struct WaveProgress {
     done_count: i64,
     /// Of these, done by the planned day.
     done_on_time_count: i64,
-    /// Due, and not done.
+    /// Planned for an earlier day, and not done.
     overdue_count: i64,
     /// Not done, and promised by now for a later day than that of the wave.
     moved_count: i64,
@@ -402,7 +402,11 @@ impl WaveMutation {
         match written.await {
             Ok(outcome) => match outcome.problem {
                 Some(problem) => Ok(refused_bulk(vec![user_error("waveId", &problem, actor)])),
-                None => bulk_payload(context, Ok(outcome.bulk)).await,
+                None => {
+                    let payload = bulk_payload(context, Ok(outcome.bulk)).await?;
+                    let names: [(&str, &[&str]); 1] = [("organisationId", &["facility"])];
+                    Ok(renamed(payload, &names))
+                }
             },
             Err(refused) => bulk_payload(context, Err(refused)).await,
         }
@@ -565,9 +569,9 @@ fn code_of(problem: &WaveProblem) -> UserErrorCode {
         P::NotFound => Code::NotFound,
         P::Forbidden => Code::Forbidden,
         P::UnknownOrganisation => Code::UnknownOrganisation,
-        P::StaleVersion { .. } => Code::StaleVersion,
+        P::StaleVersion { .. } | P::PlannedMeanwhile => Code::StaleVersion,
         P::BadName { .. } => Code::InvalidText,
         P::NameTaken => Code::Taken,
-        P::TooMany { .. } => Code::OutOfRange,
+        P::TooMany { .. } | P::TooManyStores { .. } => Code::OutOfRange,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::{Actor, OrganisationKind, Permission, Scope, input::checked_text},
     chain::{
         WaveId, WaveProblem as Problem,
-        entity::{self, WaveRow, Which},
+        entity::{self, Planned, WaveRow, Which},
     },
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction, is_unique_violation},
@@ -68,6 +68,15 @@ pub struct SaveRequest {
 fn may_plan(actor: &Actor, chain: OrganisationId) -> bool {
     let permission = Permission::MilestoneWrite;
     actor.scope(permission) == Scope::All || actor.may_in(chain, permission)
+}
+
+/// In whose name a wave is planned: the chain's, if the actor may in it.
+fn in_name_of(actor: &Actor, chain: OrganisationId) -> Option<OrganisationId> {
+    let permission = Permission::MilestoneWrite;
+    if actor.may_in(chain, permission) && actor.belongs_to(chain) {
+        return Some(chain);
+    }
+    actor.acting_for(permission)
 }
 
 async fn visible(
@@ -142,7 +151,8 @@ async fn add(
     if there.iter().any(|wave| wave.name == name) {
         return Ok(Outcome::refused("name", Problem::NameTaken));
     }
-    let change = change::record(transaction, writer, Some(chain), "waveSave").await?;
+    let organisation = in_name_of(actor, chain);
+    let change = change::record(transaction, writer, organisation, "waveSave").await?;
     let wave = entity::insert(transaction, chain, name, request.milestone, change).await?;
     Ok(Outcome {
         wave: Some(wave).filter(|_| !writer.dry_run),
@@ -171,8 +181,8 @@ async fn rename(
         let stale = Problem::StaleVersion { current };
         return Ok(Outcome::refused("expectedVersion", stale));
     }
-    let chain = Some(before.chain.id);
-    let change = change::record(transaction, writer, chain, "waveSave").await?;
+    let organisation = in_name_of(writer.actor, before.chain.id);
+    let change = change::record(transaction, writer, organisation, "waveSave").await?;
     Ok(Outcome {
         wave: Some(id),
         change: Some(change).filter(|_| !writer.dry_run),
@@ -189,8 +199,8 @@ pub async fn delete(writer: &Writer<'_>, id: WaveId) -> Result<Outcome, WriteErr
             Outcome::refused("id", Problem::Forbidden)
         }
         Some(wave) => {
-            let chain = Some(wave.chain.id);
-            let change = change::record(&transaction, writer, chain, "waveDelete").await?;
+            let organisation = in_name_of(writer.actor, wave.chain.id);
+            let change = change::record(&transaction, writer, organisation, "waveDelete").await?;
             if entity::remove(&transaction, id, change).await? {
                 Outcome {
                     change: Some(change).filter(|_| !writer.dry_run),
@@ -250,6 +260,9 @@ pub async fn plan(
         }
         Some(wave) => wave,
     };
+    if !entity::lock(writer.database, &transaction, wave.id).await? {
+        return writer.refuse(transaction, refused(Problem::NotFound)).await;
+    }
     let named = rows
         .iter()
         .filter_map(|row| row.facility.as_ref().ok().copied());
@@ -279,13 +292,13 @@ pub async fn plan(
         problem: None,
         bulk,
     };
-    let taken_out = planned.values().filter(|on| on.is_none()).count();
-    let added = planned
+    let stays = |facility: &FacilityId| !planned.contains_key(facility);
+    let kept = there
         .iter()
-        .filter(|(facility, on)| on.is_some() && !there.contains_key(facility))
-        .count();
-    if there.len() + added > MOST_STORES + taken_out {
-        let problem = Problem::TooMany { most: MOST_STORES };
+        .filter(|(facility, one)| one.is_of_chain && stays(facility));
+    let wanted = planned.values().filter(|on| on.is_some());
+    if kept.count() + wanted.count() > MOST_STORES {
+        let problem = Problem::TooManyStores { most: MOST_STORES };
         return writer.refuse(transaction, refused(problem)).await;
     }
     let nothing = planned.is_empty() || rows.refused() && policy == ErrorPolicy::RejectAll;
@@ -293,8 +306,8 @@ pub async fn plan(
         let outcome = told(rows.into_outcome(&draft, None, &[], nothing));
         return writer.refuse(transaction, outcome).await;
     }
-    let chain = Some(wave.chain.id);
-    let change = change::record(&transaction, writer, chain, "waveBulkPlan").await?;
+    let organisation = in_name_of(writer.actor, wave.chain.id);
+    let change = change::record(&transaction, writer, organisation, "waveBulkPlan").await?;
     let written = commit(writer, &transaction, change, &draft.amended()).await?;
     match entity::plan_stores(&transaction, wave.id, &planned, change).await {
         Ok(()) => {
@@ -303,10 +316,9 @@ pub async fn plan(
         }
         // Somebody planned one of them in the meantime.
         Err(error) if is_unique_violation(&error) => {
-            let stale = Problem::StaleVersion {
-                current: wave.version,
-            };
-            writer.leave_nothing(transaction, refused(stale)).await
+            writer
+                .leave_nothing(transaction, refused(Problem::PlannedMeanwhile))
+                .await
         }
         Err(error) => Err(error.into()),
     }
@@ -316,7 +328,7 @@ pub async fn plan(
 struct Request {
     draft: Draft,
     wave: WaveRow,
-    there: BTreeMap<FacilityId, NaiveDate>,
+    there: BTreeMap<FacilityId, Planned>,
     seen: HashMap<FacilityId, usize>,
     planned: BTreeMap<FacilityId, Option<NaiveDate>>,
     rows: Rows,
@@ -347,8 +359,10 @@ impl Request {
         if row.on.is_some_and(|on| on < EARLIEST) {
             problems.push(milestone::Problem::TooEarly { earliest: EARLIEST });
         }
-        let is_there = self.there.get(&facility).copied();
-        if is_there.is_none() && working.state.chain != Some(self.wave.chain.id) {
+        let is_there = self.there.get(&facility).map(|one| one.on);
+        // One that was sold may still be taken out.
+        let stays = row.on.is_some() || is_there.is_none();
+        if stays && working.state.chain != Some(self.wave.chain.id) {
             problems.push(milestone::Problem::NotItsChain);
         }
         let promise = promise(working, milestone, row.on);
@@ -382,12 +396,67 @@ fn promise(working: &Working, milestone: Milestone, on: Option<NaiveDate>) -> Op
     missing.then_some(Step::Plan { milestone, on })
 }
 
-/// Plans the stores of waves as they were before a change that is undone, for the facilities of which it is.
-pub async fn restore(
-    transaction: &Transaction,
-    undone: ChangeId,
-    by: ChangeId,
-    facilities: &[FacilityId],
-) -> Result<(), DbErr> {
-    entity::restore(transaction, undone, by, facilities).await
+/// What a change told of stores in waves.
+#[derive(Debug, Default)]
+pub struct Told(HashMap<FacilityId, Vec<entity::Told>>);
+
+impl Told {
+    /// Reads what a change told, of so many stores at most, and answers these in its order too.
+    pub async fn read(
+        transaction: &Transaction,
+        change: ChangeId,
+        most: usize,
+    ) -> Result<(Self, Vec<FacilityId>), DbErr> {
+        let told = entity::told_by(transaction, change, most).await?;
+        let stores = told.iter().map(|one| one.facility).collect();
+        let mut by_store: HashMap<FacilityId, Vec<entity::Told>> = HashMap::new();
+        for one in told {
+            by_store.entry(one.facility).or_default().push(one);
+        }
+        Ok((Self(by_store), stores))
+    }
+
+    /// May an actor take back what was told of a store?
+    ///
+    /// # Errors
+    /// Only whoever plans the wave may; and it was planned anew since, or is taken back already.
+    pub fn check(
+        &self,
+        actor: &Actor,
+        facility: FacilityId,
+        undoings: &[ChangeId],
+    ) -> Result<(), milestone::Problem> {
+        for one in self.0.get(&facility).into_iter().flatten() {
+            if !may_plan(actor, one.chain) {
+                return Err(milestone::Problem::Forbidden);
+            }
+            match one.replaced {
+                Some((by, _)) if undoings.contains(&by) => {
+                    return Err(milestone::Problem::AlreadyUndone);
+                }
+                Some((_, at)) => return Err(milestone::Problem::ChangedSince { at }),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Did it tell anything of a store?
+    pub fn is_of(&self, facility: FacilityId) -> bool {
+        self.0.contains_key(&facility)
+    }
+
+    /// Plans stores as they were before the change.
+    pub async fn restore(
+        &self,
+        transaction: &Transaction,
+        undone: ChangeId,
+        by: ChangeId,
+        facilities: &[FacilityId],
+    ) -> Result<(), DbErr> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        entity::restore(transaction, undone, by, facilities).await
+    }
 }

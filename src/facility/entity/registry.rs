@@ -242,13 +242,20 @@ pub async fn set_references(transaction: &Transaction, namings: &[Naming]) -> Re
     );
     query.bind_id_pairs(backend, &pairs).push(")");
     query.execute(transaction).await?;
-    let rows = namings.iter().filter_map(|naming| {
-        let reference = naming.reference.clone()?;
-        Some(vec![
-            naming.organisation.0.into(),
-            reference.into(),
-            naming.facility.0.into(),
-        ])
+    let mut set: Vec<_> = namings
+        .iter()
+        .filter_map(|naming| {
+            Some((
+                naming.organisation.0,
+                naming.reference.clone()?,
+                naming.facility.0,
+            ))
+        })
+        .collect();
+    // In the order of the references, so that two requests that cross don't wait for each other.
+    set.sort_unstable();
+    let rows = set.into_iter().map(|(organisation, reference, facility)| {
+        vec![organisation.into(), reference.into(), facility.into()]
     });
     match FACILITY_REFERENCE.insert(transaction, rows.collect()).await {
         Ok(()) => Ok(true),

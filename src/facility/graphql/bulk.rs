@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{
     mutation::{LinkKind, NamedAmendment, linked, set, write},
-    payload::{FacilityBulkPayload, bulk_payload, check_row_count, named_event},
+    payload::{FacilityBulkPayload, bulk_payload, check_row_count, named_event, renamed},
     query::FacilityReference,
 };
 use crate::{
@@ -160,7 +160,12 @@ impl FacilityBulkMutation {
         let rows = input.rows.into_iter().map(named_amendment).collect();
         let policy = input.error_policy;
         let written = write(context, "facilityBulkAmend", rows, policy, &options).await;
-        bulk_payload(context, written).await
+        let payload = bulk_payload(context, written).await?;
+        let names: [(&str, &[&str]); 2] = [
+            ("organisationId", &["link", "organisationId"]),
+            ("kind", &["classification", "kind"]),
+        ];
+        Ok(renamed(payload, &names))
     }
 
     /// Sets what your organisation's own systems call up to 5,000 facilities, and answers row by row. The facilities'

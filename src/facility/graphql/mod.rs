@@ -13,7 +13,7 @@ pub use mutation::{FacilityMutation, named_facilities};
 pub use names::PrefectureName;
 pub use payload::{
     FacilityBulkPayload, FacilityPayload, bulk_payload, change_id, check_row_count,
-    facility_payload, named_event, refused_bulk, user_error, user_errors,
+    facility_payload, named_event, refused_bulk, renamed, user_error, user_errors,
 };
 pub use query::{
     FacilityConnection, FacilityFilter, FacilityOrder, FacilityQuery, FacilityReference, ListTotal,

@@ -155,7 +155,7 @@ impl LinkKind {
     }
 }
 
-/// A facility's vendor, chain or support contractor from a day on.
+/// A facility's vendor, chain, part of its chain or support contractor from a day on.
 #[derive(Debug, InputObject)]
 pub struct FacilityLinkInput {
     /// Which facility.
@@ -294,9 +294,10 @@ impl FacilityMutation {
         run(context, request, input.options).await
     }
 
-    /// Sets a facility's vendor, chain or support contractor from a day on; figures of earlier days keep
-    /// the one it had then. Another vendor ends what the last one handed on to a support contractor. A vendor hands on
-    /// from its own engagement on.
+    /// Sets a facility's vendor, chain, corporation or area of its chain, or support contractor from a day on; figures of
+    /// earlier days keep the one it had then. Another vendor ends what the last one handed on to a support contractor,
+    /// another chain what belonged to a part of the last one. A vendor hands on from its own engagement on; which part a
+    /// store belongs to is for its head office to say.
     async fn facility_link(
         &self,
         context: &Context<'_>,

@@ -61,7 +61,8 @@ pub struct FacilityBulkPayload {
     written_count: i32,
     /// Rows that were refused.
     refused_count: i32,
-    /// Global id of the change that recorded it all, which `changeUndo` takes; null if nothing was written.
+    /// Global id of the change that recorded it all, which `changeUndo` takes where it says so; null if nothing was
+    /// written.
     change_id: Option<ID>,
     /// What is wrong with the request itself; if anything is, no row was looked at.
     user_errors: Vec<UserError>,
@@ -94,6 +95,22 @@ pub async fn facility_payload(
         change_id,
         user_errors: user_errors(&row.problems, actor, &["input"]),
     })
+}
+
+/// The same payload with other names for fields at the ends of the paths of its rows, where these are said elsewhere.
+pub fn renamed(mut payload: FacilityBulkPayload, names: &[(&str, &[&str])]) -> FacilityBulkPayload {
+    for error in payload.rows.iter_mut().flat_map(|row| &mut row.user_errors) {
+        let said = names
+            .iter()
+            .find(|(field, _)| error.path.last().is_some_and(|last| last == field));
+        if let Some((_, instead)) = said {
+            error.path.pop();
+            error
+                .path
+                .extend(instead.iter().map(|&part| part.to_owned()));
+        }
+    }
+    payload
 }
 
 /// The payload of a bulk write that was refused as a whole.

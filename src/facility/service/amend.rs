@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    link::{hands_on_its_own_work, keeps_parts, part_of_chain},
+    link::{hands_on_its_own_work, part_of_chain},
     plan::{Ground, Subject, plan},
 };
 use crate::{
@@ -20,8 +20,9 @@ use crate::{
     },
     milestone::{
         Aspect, History, Problem,
+        authority::keeps_parts,
         entity::LockedState,
-        service::{BulkOutcome, Draft, ErrorPolicy, RowOutcome, Rows, Taken, commit},
+        service::{BulkOutcome, Draft, ErrorPolicy, Rows, Taken, commit},
     },
 };
 
@@ -180,11 +181,13 @@ pub async fn amend(
     let organisation = request.in_name_of(writer.actor);
     let change = change::record(&transaction, writer, organisation, operation).await?;
     entity::update_contacts(&transaction, &request.called).await?;
-    for (facility, code, on) in &request.codes {
-        if !entity::replace_code(&transaction, *facility, *code, *on).await? {
+    // In the order of the codes, so that two requests that cross don't wait for each other.
+    request.codes.sort_unstable_by_key(|(_, code, _)| *code);
+    for (facility, code, on) in request.codes.clone() {
+        if !entity::replace_code(&transaction, facility, code, on).await? {
             // Somebody took it since we looked.
-            let refused = code_taken(rows, code);
-            return writer.leave_nothing(transaction, refused).await;
+            let taken = request.code_taken(rows, code);
+            return writer.leave_nothing(transaction, taken).await;
         }
     }
     let written = commit(writer, &transaction, change, &request.draft.amended()).await?;
@@ -192,26 +195,6 @@ pub async fn amend(
         .rows
         .into_outcome(&request.draft, Some(change), &written, false);
     writer.finish(transaction, outcome).await
-}
-
-/// Nothing is written, since a code was taken in the meantime.
-fn code_taken(rows: &[AmendRow], taken: &InstitutionCode) -> BulkOutcome {
-    let asked = |row: &AmendRow| match &row.amendment {
-        Ok(Amendment::Succeed { code, .. }) => InstitutionCode::parse(code).ok(),
-        _ => None,
-    };
-    let rows = rows.iter().map(|row| RowOutcome {
-        facility: row.facility.as_ref().ok().copied(),
-        problems: (asked(row) == Some(*taken))
-            .then_some(Problem::CodeTaken)
-            .into_iter()
-            .collect(),
-        ..RowOutcome::default()
-    });
-    BulkOutcome {
-        change: None,
-        rows: rows.collect(),
-    }
 }
 
 /// What no two rows of a request may amend of the same facility.
@@ -243,8 +226,8 @@ struct Request {
     draft: Draft,
     ground: Ground,
     seen: HashMap<(FacilityId, Part), usize>,
-    /// What it takes to write what the rows so far do.
-    needed: BTreeSet<(FacilityId, Permission)>,
+    /// What it takes to write what the rows so far do, and whether that is for those who keep the parts of chains.
+    needed: BTreeSet<(FacilityId, Permission, bool)>,
     called: BTreeMap<FacilityId, Contacts>,
     codes: Vec<(FacilityId, InstitutionCode, NaiveDate)>,
     rows: Rows,
@@ -291,12 +274,18 @@ impl Request {
         let amendment = row.amendment.as_ref().map_err(|wrong| one(wrong.clone()))?;
         let subject = Subject::of(working, self.draft.today);
         let permission = amendment.permission(subject.history).map_err(one)?;
-        let scope = match part_of_chain(amendment, subject.history) {
-            // Which part of a chain a store belongs to is its head office's to say.
-            true => writer.actor.scope_of(permission, keeps_parts),
-            false => writer.actor.scope(permission),
-        };
+        // Which part of a chain a store belongs to is its head office's to say.
+        let of_part = part_of_chain(amendment, subject.history);
+        let scope = writer
+            .actor
+            .scope_of(permission, |grant| !of_part || keeps_parts(grant));
+        // What a row before gave away is somebody else's by now.
+        let now = working.state_now();
+        if !now.within(&writer.actor.scope(Permission::FacilityRead)) {
+            return Err(one(Problem::NotFound));
+        }
         if !subject.state.within(&scope)
+            || !now.within(&scope)
             || permission == Permission::HandOn
                 && !hands_on_its_own_work(writer, &subject, amendment)
         {
@@ -328,7 +317,7 @@ impl Request {
             Ok(taken) if problems.is_empty() => {
                 let made = taken.count();
                 self.draft.take(facility, taken, index);
-                self.needed.insert((facility, permission));
+                self.needed.insert((facility, permission, of_part));
                 if let Some(contacts) = plan.contacts {
                     self.ground.contacts.insert(facility, contacts.clone());
                     self.called.insert(facility, contacts);
@@ -348,18 +337,35 @@ impl Request {
         }
     }
 
+    /// Nothing is written, since a code was taken in the meantime.
+    fn code_taken(self, rows: &[AmendRow], taken: InstitutionCode) -> BulkOutcome {
+        let mut outcome = self.rows.into_outcome(&self.draft, None, &[], true);
+        for (row, told) in rows.iter().zip(&mut outcome.rows) {
+            let asked = match &row.amendment {
+                Ok(Amendment::Succeed { code, .. }) => InstitutionCode::parse(code).ok(),
+                _ => None,
+            };
+            if asked == Some(taken) && told.problems.is_empty() {
+                told.problems.push(Problem::CodeTaken);
+            }
+        }
+        outcome
+    }
+
     /// In whose name the request writes: somebody who may amend each part of it of each facility.
     fn in_name_of(&self, actor: &Actor) -> Option<OrganisationId> {
-        let (_, permission) = self.needed.first()?;
-        let written: Vec<(&LockedState, Permission)> = self
+        let (_, first, _) = self.needed.first()?;
+        let written: Vec<(&LockedState, Permission, bool)> = self
             .needed
             .iter()
-            .filter_map(|(facility, permission)| {
-                Some((&self.draft.get(*facility)?.state, *permission))
+            .filter_map(|(facility, permission, of_part)| {
+                Some((&self.draft.get(*facility)?.state, *permission, *of_part))
             })
             .collect();
-        actor.acting_over(*permission, &written, |grant, (state, permission)| {
-            allows(grant.kind, grant.role, *permission) && state.within(&grant.reach())
+        actor.acting_over(*first, &written, |grant, (state, permission, of_part)| {
+            allows(grant.kind, grant.role, *permission)
+                && (!of_part || keeps_parts(grant))
+                && state.within(&grant.reach())
         })
     }
 }

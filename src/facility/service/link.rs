@@ -9,21 +9,14 @@ use super::{
     plan::{Plan, Subject, check_day, plan_values},
 };
 use crate::{
-    auth::{Grant, OrganisationKind, Permission, entity::names::Kinship},
+    auth::{OrganisationKind, Permission, entity::names::Kinship},
     change::Writer,
     db::OrganisationId,
     milestone::{Aspect, Event, History, Problem},
 };
 
-/// The links that end with another one: whom the last vendor handed a facility on to worked for that vendor, and a part of
-/// a chain has stores of that chain alone.
-pub(super) fn followers(leader: Aspect) -> &'static [Aspect] {
-    match leader {
-        Aspect::Vendor => &[Aspect::Contractor],
-        Aspect::Chain => &[Aspect::Corporation, Aspect::Area],
-        _ => &[],
-    }
-}
+/// The parts of a chain to which a store may belong.
+const PARTS: [Aspect; 2] = [Aspect::Corporation, Aspect::Area];
 
 pub(super) fn plan_link(
     organisations: &HashMap<OrganisationId, Kinship>,
@@ -51,57 +44,101 @@ pub(super) fn plan_link(
     }
     let value = organisation.map_or(0, |id| id.0);
     let mut plan = plan_values(subject, on, [(aspect, value)].into_iter())?;
-    for follower in followers(aspect) {
-        let ended = end_of(subject, aspect, value, *follower, on);
-        plan.events.extend(ended);
+    let linked = plan.events.clone();
+    match aspect {
+        Aspect::Vendor => plan.events.extend(end_of_handing_on(subject, value, on)),
+        Aspect::Chain => plan.events.extend(ends_of_parts(subject.history, &linked)),
+        Aspect::Corporation | Aspect::Area if value != 0 => {
+            plan.events
+                .extend(end_with_its_chain(subject.history, &linked, aspect, on));
+        }
+        _ => {}
     }
     Ok(plan)
 }
 
-/// Another vendor or chain ends what followed the last one, and also what was linked since then, where the change is
-/// recorded late.
-fn end_of(
-    subject: &Subject<'_>,
-    leader: Aspect,
-    value: i64,
-    follower: Aspect,
+/// What ends the parts of the chain to which a facility does not belong any more by these events: those that it came to
+/// under another chain than it has on a day by now.
+pub(super) fn ends_of_parts(history: &History, events: &[Event]) -> Vec<Event> {
+    let chain = |history: &History, day| history.value_on(Aspect::Chain, day).unwrap_or(0);
+    let mut after = history.extended(events);
+    let mut days: Vec<NaiveDate> = after
+        .in_force()
+        .iter()
+        .filter(|event| event.aspect == Aspect::Chain || PARTS.contains(&event.aspect))
+        .map(|event| event.effective_on)
+        .collect();
+    days.sort_unstable();
+    days.dedup();
+    let mut ends = Vec::new();
+    for part in PARTS {
+        for day in &days {
+            let belongs = after.value_on(part, *day).unwrap_or(0) != 0;
+            if belongs && chain(history, *day) != chain(&after, *day) {
+                let end = Event::set(part, *day, Some(0));
+                after = after.extended(std::slice::from_ref(&end));
+                ends.push(end);
+            }
+        }
+    }
+    ends
+}
+
+/// What is told late of a part of a chain ends where the facility has left that chain since.
+fn end_with_its_chain(
+    history: &History,
+    linked: &[Event],
+    part: Aspect,
     on: NaiveDate,
 ) -> Option<Event> {
+    let after = history.extended(linked);
+    let chain = after.value_on(Aspect::Chain, on);
+    let in_force = after.in_force();
+    let left = in_force
+        .iter()
+        .filter(|event| event.aspect == Aspect::Chain && event.effective_on > on)
+        .map(|event| event.effective_on)
+        .find(|day| after.value_on(Aspect::Chain, *day) != chain)?;
+    let stays = after.value_on(part, left) == after.value_on(part, on);
+    stays.then(|| Event::set(part, left, Some(0)))
+}
+
+/// Whom the last vendor handed a facility on to worked for that vendor: another one's engagement ends it, and also what
+/// was handed on since then, where the change of vendor is recorded late.
+fn end_of_handing_on(subject: &Subject<'_>, vendor: i64, on: NaiveDate) -> Option<Event> {
     let history = subject.history;
-    let last_leader = history.value_on(leader, on).unwrap_or(0);
-    if last_leader == 0 || last_leader == value {
+    let last_vendor = history.value_on(Aspect::Vendor, on).unwrap_or(0);
+    if last_vendor == 0 || last_vendor == vendor {
         return None;
     }
     let in_force = history.in_force();
-    let next_leader = in_force
+    let next_vendor = in_force
         .iter()
-        .filter(|event| event.aspect == leader && event.effective_on > on)
+        .filter(|event| event.aspect == Aspect::Vendor && event.effective_on > on)
         .map(|event| event.effective_on)
         .min();
     let last_day = in_force
         .iter()
-        .filter(|event| event.aspect == follower && event.effective_on >= on)
+        .filter(|event| event.aspect == Aspect::Contractor && event.effective_on >= on)
         .map(|event| event.effective_on)
-        .filter(|day| next_leader.is_none_or(|next| *day < next))
+        .filter(|day| next_vendor.is_none_or(|next| *day < next))
         .max()
         .unwrap_or(on);
-    let followed = history.value_on(follower, last_day).unwrap_or(0);
-    (followed != 0).then(|| Event::set(follower, last_day, Some(0)))
+    let handed_on = history.value_on(Aspect::Contractor, last_day).unwrap_or(0);
+    (handed_on != 0).then(|| Event::set(Aspect::Contractor, last_day, Some(0)))
 }
 
-/// A correction that leaves another vendor or chain today ends what followed the wrong one.
-pub(super) fn end_of_wrong(
+/// A correction that leaves another vendor today ends what the wrong one handed on.
+pub(super) fn end_of_wrong_handing_on(
     subject: &Subject<'_>,
     correction: &[Event],
-    leader: Aspect,
-    follower: Aspect,
 ) -> Option<Event> {
     let today = subject.today;
     let corrected = subject.history.extended(correction);
-    let led = |history: &History| history.value_on(leader, today).unwrap_or(0);
-    let followed = corrected.value_on(follower, today).unwrap_or(0) != 0;
-    (followed && led(&corrected) != led(subject.history))
-        .then(|| Event::set(follower, today, Some(0)))
+    let vendor = |history: &History| history.value_on(Aspect::Vendor, today).unwrap_or(0);
+    let handed_on = corrected.value_on(Aspect::Contractor, today).unwrap_or(0) != 0;
+    (handed_on && vendor(&corrected) != vendor(subject.history))
+        .then(|| Event::set(Aspect::Contractor, today, Some(0)))
 }
 
 /// Is it about which part of a chain a store belongs to?
@@ -113,12 +150,6 @@ pub(super) fn part_of_chain(amendment: &Amendment, history: &History) -> bool {
             .is_some_and(|wrong| matches!(wrong.aspect, Aspect::Corporation | Aspect::Area)),
         _ => false,
     }
-}
-
-/// Does a membership say which part of a chain a store belongs to?
-pub(super) fn keeps_parts(grant: &Grant) -> bool {
-    use OrganisationKind as Kind;
-    matches!(grant.kind, Kind::Ministry | Kind::PaymentFund | Kind::Chain)
 }
 
 /// A vendor hands on what it was engaged for, from its engagement on: what others did before that is not its own. Whose

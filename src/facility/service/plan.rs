@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::{
     amend::{AmendRow, Amendment, ContactsPatch},
-    link::{end_of_wrong, followers, plan_link},
+    link::{end_of_wrong_handing_on, ends_of_parts, plan_link},
     register::{check_closing, check_contacts, check_opening},
 };
 use crate::{
@@ -307,9 +307,16 @@ fn plan_correction(
     for first in first_values(subject, wrong, on) {
         events.extend(correction(subject.history, first, on)?);
     }
-    for follower in followers(wrong.aspect) {
-        let ended = end_of_wrong(subject, &events, wrong.aspect, *follower);
-        events.extend(ended);
+    match wrong.aspect {
+        Aspect::Vendor => events.extend(end_of_wrong_handing_on(subject, &events)),
+        Aspect::Chain => events.extend(ends_of_parts(subject.history, &events)),
+        Aspect::Corporation | Aspect::Area => {
+            let chain = |day| subject.history.value_on(Aspect::Chain, day).unwrap_or(0);
+            if on.is_some_and(|on| chain(on) != chain(wrong.effective_on)) {
+                return Err(Problem::NotItsChain);
+            }
+        }
+        _ => {}
     }
     Ok(Plan {
         events: events

@@ -45,6 +45,11 @@ impl Working {
         &self.history
     }
 
+    /// Its row as the steps so far leave it, as far as that decides who may do what.
+    pub fn state_now(&self) -> LockedState {
+        self.state_if(&self.after)
+    }
+
     /// Its row if it stood so, as far as that decides who may do what.
     fn state_if(&self, derived: &Derived) -> LockedState {
         let current = &derived.current;
@@ -191,8 +196,7 @@ impl Draft {
     /// The facility, if the actor can see it as it is or as the steps so far leave it.
     pub fn seen_before_or_after(&self, facility: FacilityId) -> Option<&Working> {
         let working = self.facilities.get(&facility)?;
-        let seen = working.state.within(&self.visible)
-            || working.state_if(&working.after).within(&self.visible);
+        let seen = working.state.within(&self.visible) || working.state_now().within(&self.visible);
         seen.then_some(working)
     }
 
@@ -282,11 +286,10 @@ impl Draft {
             .map_or(Permission::MilestoneWrite, |(_, topic)| topic.permission());
         actor.acting_over(permission, &written, |grant, (working, topic)| {
             let reach = grant.reach();
-            let links = matches!(topic, Topic::Link | Topic::HandingOn);
+            let links = matches!(topic, Topic::Link | Topic::Part | Topic::HandingOn);
             topic.is_for(grant)
                 && allows(grant.kind, grant.role, topic.permission())
-                && (working.state.within(&reach)
-                    || links && working.state_if(&working.after).within(&reach))
+                && (working.state.within(&reach) || links && working.state_now().within(&reach))
         })
     }
 

@@ -181,19 +181,22 @@ async fn a_part_sees_and_records_its_own_stores_and_no_others(
     let foreign = scene
         .join(&office, 5..6, "AREA", Some(other), "2021-02-01")
         .await;
-    assert_eq!(foreign, [["NOT_ITS_CHAIN input.rows.0.organisationId"]]);
+    assert_eq!(
+        foreign,
+        [["NOT_ITS_CHAIN input.rows.0.link.organisationId"]]
+    );
     let wrong_kind = scene
         .join(&office, 5..6, "AREA", Some(owner), "2021-02-01")
         .await;
     assert_eq!(
         wrong_kind,
-        [["UNKNOWN_ORGANISATION input.rows.0.organisationId"]]
+        [["UNKNOWN_ORGANISATION input.rows.0.link.organisationId"]]
     );
     // Before it belonged to the chain it was nobody's part.
     let early = scene
         .join(&office, 5..6, "AREA", Some(east), "2020-03-01")
         .await;
-    assert_eq!(early, [["NOT_ITS_CHAIN input.rows.0.organisationId"]]);
+    assert_eq!(early, [["NOT_ITS_CHAIN input.rows.0.link.organisationId"]]);
 
     let all = ["CORPORATION 港湾薬局 3 1", "AREA 東日本 3 1"];
     assert_eq!(scene.parts(&office).await, all);
@@ -318,5 +321,131 @@ async fn whoever_files_for_a_chain_applies_and_does_nothing_else(
             "{name}"
         );
     }
+    scene.api.verify().await;
+}
+
+/// Whatever is told late or corrected, a part has stores of its own chain alone.
+#[rstest]
+#[tokio::test]
+async fn no_part_ever_reaches_a_store_of_another_chain(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 2).await;
+    scene.stores(0..4, Some(0)).await;
+    let east = scene.part(Kind::Area, "東日本", 0).await;
+    let other = scene.part(Kind::Area, "他社", 1).await;
+    let manager = member(Kind::Area, east, Role::Editor);
+    // Sold in June, and told afterwards that it had been of the area since March.
+    scene.link(0, 1, "2021-06-01").await;
+    let late = scene
+        .join(&ministry(), 0..1, "AREA", Some(east), "2021-03-01")
+        .await;
+    assert_eq!(late, none(1));
+    assert_eq!(scene.seen(&manager, 0..4).await, Vec::<u32>::new());
+    // That it left the area is no mistake while it has left the chain.
+    let newest = "SELECT max(id) FROM facility_event WHERE aspect = 29 AND value = 0";
+    let event = kaitsu::api::NodeId::new(
+        kaitsu::api::node_id::NodeKind::Event,
+        scene.api.database.number(newest).await,
+    );
+    let event = event.encode().0;
+    let selection = "userErrors { code path message }";
+    for on in [Value::Null, json!("2021-08-01")] {
+        let wrong = json!({ "facility": { "code": code(0) }, "eventId": event, "on": on });
+        let refused = scene
+            .api
+            .mutate(&ministry(), "facilityCorrect", wrong, selection)
+            .await;
+        assert_eq!(
+            errors(&refused),
+            ["NOT_ITS_CHAIN input.organisationId"],
+            "{on}"
+        );
+    }
+    // That it was sold is told to have happened before it came to the area.
+    let office = scene.head_office();
+    assert_eq!(
+        scene
+            .join(&office, 1..2, "AREA", Some(east), "2021-03-01")
+            .await,
+        none(1)
+    );
+    scene.link(1, 1, "2021-06-01").await;
+    let sold = "SELECT max(id) FROM facility_event WHERE aspect = 26";
+    let sold = kaitsu::api::NodeId::new(
+        kaitsu::api::node_id::NodeKind::Event,
+        scene.api.database.number(sold).await,
+    );
+    let earlier =
+        json!({ "facility": { "code": code(1) }, "eventId": sold.encode().0, "on": "2021-02-01" });
+    scene.api.done("facilityCorrect", earlier).await;
+    assert_eq!(scene.seen(&manager, 0..4).await, Vec::<u32>::new());
+    // Who gives a store away says nothing of where it goes there.
+    let row = |kind: &str, to: OrganisationId| {
+        json!({ "facility": { "code": code(2) }, "action": "LINK", "on": "2021-06-01",
+        "link": { "kind": kind, "organisationId": global(to) } })
+    };
+    let input = json!({ "rows": [row("CHAIN", scene.chains[1]), row("AREA", other)], "errorPolicy": "REJECT_FAILED_ROWS" });
+    let given = scene
+        .api
+        .mutate(
+            &office,
+            "facilityBulkAmend",
+            input,
+            "changeId userErrors { code path message } rows { userErrors { code path message } }",
+        )
+        .await;
+    assert_eq!(errors(&given), ["NOT_FOUND input.rows.1.facility"]);
+    scene.api.verify().await;
+}
+
+/// Undoing is no way around who says which part a store belongs to; that it leaves the chain its owner says.
+#[rstest]
+#[tokio::test]
+async fn a_corporation_leaves_the_chain_and_does_not_take_back_what_it_lost(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 1).await;
+    scene.stores(0..2, Some(0)).await;
+    let one = scene.part(Kind::Corporation, "港湾薬局", 0).await;
+    let other = scene.part(Kind::Corporation, "みなと堂", 0).await;
+    let office = scene.head_office();
+    scene
+        .join(&office, 0..2, "CORPORATION", Some(one), "2021-01-01")
+        .await;
+    scene
+        .join(&office, 0..1, "CORPORATION", Some(other), "2021-02-01")
+        .await;
+    let moved = scene
+        .api
+        .database
+        .number("SELECT max(id) FROM change")
+        .await;
+    let moved = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Change, moved);
+    // Its editor also looks on at the head office.
+    let mut editor = member(Kind::Corporation, one, Role::Editor);
+    editor
+        .grants
+        .extend(member(Kind::Chain, scene.chains[0], Role::Viewer).grants);
+    let selection = "userErrors { code path message } rows { userErrors { code path message } }";
+    let input = json!({ "changeId": moved.encode().0 });
+    let refused = scene
+        .api
+        .mutate(&editor, "changeUndo", input.clone(), selection)
+        .await;
+    assert_eq!(errors(&refused), ["FORBIDDEN input.rows.0.facility"]);
+    let undone = scene
+        .api
+        .mutate(&office, "changeUndo", input, selection)
+        .await;
+    assert_eq!(errors(&undone), Vec::<String>::new());
+    let owner = member(Kind::Corporation, one, Role::Editor);
+    assert_eq!(scene.seen(&owner, 0..2).await, [0, 1]);
+    assert_eq!(
+        scene.join(&owner, 0..1, "CHAIN", None, "2021-06-01").await,
+        none(1)
+    );
+    assert_eq!(scene.seen(&owner, 0..2).await, [1]);
+    assert_eq!(scene.seen(&office, 0..2).await, [1]);
     scene.api.verify().await;
 }

@@ -303,7 +303,7 @@ async fn every_row_is_answered_and_the_whole_is_undone(
         .await;
     assert_eq!(
         errors(&by_ministry),
-        ["NOT_ITS_CHAIN input.rows.0.organisationId"]
+        ["NOT_ITS_CHAIN input.rows.0.facility"]
     );
     let again = scene
         .plan(&planner, &wave, json!([row(0, Some("2022-01-14"))]))
@@ -338,24 +338,34 @@ async fn every_row_is_answered_and_the_whole_is_undone(
         "what was promised stays promised"
     );
     let undo = async |change: &Value| {
-        let selection =
-            "changeId userErrors { code path message } rows { userErrors { code path message } }";
+        let selection = "changeId writtenCount userErrors { code path message } rows { version userErrors { code path message } }";
         let input = json!({ "changeId": change });
-        let undone = scene
+        scene
             .api
             .mutate(&planner, "changeUndo", input, selection)
-            .await;
-        assert_eq!(errors(&undone), Vec::<String>::new());
-        undone["changeId"].clone()
+            .await
     };
+    // What was planned anew since is refused, the rest goes back.
     let undone = undo(&changed["changeId"]).await;
+    assert_eq!(errors(&undone), ["CHANGED_SINCE input.rows.1.changeId"]);
     assert_eq!(
         scene.wave_stores(&planner, &wave, json!([])).await,
         ["0 TO_COME 2022-01-14 2022-01-14 - 0"]
     );
-    assert_eq!(scene.promised(2).await, Value::Null);
-    undo(&undone).await;
+    assert_eq!(scene.promised(2).await, "2022-01-18");
+    let again = undo(&undone["changeId"]).await;
+    assert_eq!(errors(&again), Vec::<String>::new());
     assert_eq!(scene.wave_stores(&planner, &wave, json!([])).await, now);
+    // A store that is taken out changes nothing of its history, and comes back all the same.
+    let back = undo(&taken_out["changeId"]).await;
+    assert_eq!(
+        (errors(&back), &back["writtenCount"]),
+        (Vec::new(), &json!(1))
+    );
+    let all = scene.wave_stores(&planner, &wave, json!([])).await;
+    assert_eq!(all[1], "2 TO_COME 2022-01-18 2022-01-18 - 0");
+    let twice = undo(&taken_out["changeId"]).await;
+    assert_eq!(errors(&twice), ["ALREADY_UNDONE input.rows.0.changeId"]);
     scene.api.verify().await;
 }
 
@@ -501,4 +511,78 @@ async fn two_who_plan_the_same_stores_at_once_both_get_an_answer(
     assert_eq!(days.as_array().unwrap().last().unwrap()["plannedCount"], 4);
     assert_eq!(days.as_array().unwrap().len(), 2, "one of them, and today");
     scene.api.verify().await;
+}
+
+/// Who may not plan a wave does not plan it by undoing either.
+#[rstest]
+#[tokio::test]
+async fn only_who_plans_a_wave_takes_back_what_was_planned(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 1).await;
+    scene.stores(0..2, Some(0)).await;
+    let planner = scene.planner();
+    let made = scene
+        .save(
+            &planner,
+            json!({ "name": "申込", "milestone": "READER_APPLIED" }),
+        )
+        .await;
+    let wave = made["wave"]["id"].clone();
+    let promised = json!({ "milestone": "READER_APPLIED", "on": "2022-01-14" });
+    scene.told("milestonePlan", 0, promised).await;
+    let rows = json!([row(0, Some("2022-01-14")), row(1, Some("2022-01-14"))]);
+    let planned = scene.plan(&planner, &wave, rows).await;
+    let filer = member(Kind::Chain, scene.chains[0], Role::Filer);
+    let selection = "userErrors { code path message } rows { userErrors { code path message } }";
+    let input = json!({ "changeId": planned["changeId"] });
+    let refused = scene
+        .api
+        .mutate(&filer, "changeUndo", input, selection)
+        .await;
+    let mut told = errors(&refused);
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "FORBIDDEN input.rows.0.facility",
+            "FORBIDDEN input.rows.1.facility"
+        ]
+    );
+    assert_eq!(scene.wave_stores(&planner, &wave, json!([])).await.len(), 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_store_that_closed_is_no_longer_waited_for_and_one_of_today_is_not_late(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend, 1).await;
+    scene.stores(0..3, Some(0)).await;
+    let planner = scene.planner();
+    let wave = scene.wave("第一陣").await;
+    let rows = json!([
+        row(0, Some("2021-12-10")),
+        row(1, Some("2021-12-10")),
+        row(2, Some("2021-12-19"))
+    ]);
+    scene.plan(&planner, &wave, rows).await;
+    scene
+        .told("facilityClose", 0, json!({ "on": "2021-12-15" }))
+        .await;
+    assert_eq!(
+        scene.progress(&planner, None).await,
+        [[2, 2, 0, 0, 1, 0, 0]]
+    );
+    assert_eq!(
+        scene.progress(&planner, Some("2021-12-14")).await,
+        [[3, 2, 0, 0, 2, 0, 0]]
+    );
+    assert_eq!(
+        scene.wave_stores(&planner, &wave, json!([])).await,
+        [
+            "1 OVERDUE 2021-12-10 2021-12-10 - 5",
+            "2 TO_COME 2021-12-19 2021-12-19 - 0"
+        ]
+    );
 }
