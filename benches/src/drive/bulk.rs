@@ -21,7 +21,7 @@ type Source = (
 );
 
 /// The tables that a bulk write writes to.
-const TABLES: [Source; 4] = [
+const TABLES: [Source; 5] = [
     (
         "facility_event",
         &[
@@ -50,6 +50,8 @@ const TABLES: [Source; 4] = [
             ("vendor_id", "bigint"),
             ("chain_id", "bigint"),
             ("contractor_id", "bigint"),
+            ("corporation_id", "bigint"),
+            ("area_id", "bigint"),
             ("stage", "smallint"),
             ("last_milestone_on", "date"),
             ("reader_applied_on", "date"),
@@ -94,6 +96,23 @@ const TABLES: [Source; 4] = [
             ("applied_count", "integer"),
             ("ready_count", "integer"),
             ("live_count", "integer"),
+        ],
+        "change_id = $1",
+    ),
+    (
+        "work_delta",
+        &[
+            ("change_id", "bigint"),
+            ("ordinal", "integer"),
+            ("effective_on", "date"),
+            ("kind", "smallint"),
+            ("prefecture", "smallint"),
+            ("vendor_id", "bigint"),
+            ("chain_id", "bigint"),
+            ("installed_count", "integer"),
+            ("waiting_count", "integer"),
+            ("minute_count", "integer"),
+            ("timed_count", "integer"),
         ],
         "change_id = $1",
     ),
@@ -206,7 +225,7 @@ async fn read(
         .iter()
         .map(|(name, cast)| format!("array_agg({name}::{cast} ORDER BY facility_or_place)::text"))
         .collect();
-    let place = if table == "figure_delta" {
+    let place = if table.ends_with("_delta") {
         "ordinal"
     } else {
         "facility_id"
