@@ -229,7 +229,8 @@ impl Writer<'_> {
         match complete {
             Some(complete) if self.rng.per_mille(800) => {
                 let opened = workday_from(self.after(complete, 1, 6));
-                let on = workday_from(self.after(last, 0, 55) - Days::new(12));
+                let on = self.after(last, 0, 55) - Days::new(12);
+                let on = workday_from(on.max(opened + Days::new(1)));
                 let Some(vendor) = vendor_on(self.facility, opened).filter(|_| opened <= last)
                 else {
                     return;

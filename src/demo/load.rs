@@ -36,7 +36,9 @@ use crate::{
     },
     installation::{
         self, Checklist, Installation, InstallationId, InstallationStatus,
-        entity::{INSTALLATION, INSTALLATION_CHECK},
+        entity::{
+            Checks, INSTALLATION, INSTALLATION_BEFORE, INSTALLATION_CHECK, Image, image_values,
+        },
     },
     milestone::{
         Milestone, Replay,
@@ -93,6 +95,7 @@ pub async fn load(
             &FACILITY_BLOCKER,
             &INSTALLATION,
             &INSTALLATION_CHECK,
+            &INSTALLATION_BEFORE,
             &CAPACITY_PLEDGE,
             &WAVE,
             &WAVE_STORE,
@@ -314,6 +317,7 @@ struct Batch {
     blockers: Vec<Values>,
     orders: Vec<Values>,
     checks: Vec<Values>,
+    images: Vec<Values>,
     periods: Vec<Values>,
 }
 
@@ -327,6 +331,7 @@ impl Batch {
         loader.write(&FACILITY_BLOCKER, self.blockers).await?;
         loader.write(&INSTALLATION, self.orders).await?;
         loader.write(&INSTALLATION_CHECK, self.checks).await?;
+        loader.write(&INSTALLATION_BEFORE, self.images).await?;
         loader.write(&KNOWN_PERIOD, self.periods).await
     }
 }
@@ -395,7 +400,7 @@ impl Maker {
             let row = InstallationId(self.next_order);
             self.next_order += 1;
             self.batch
-                .add_order(row, id, &facility, order, self.organisations, ledger);
+                .add_order(row, id, &facility, order, self.organisations, ledger)?;
         }
         pledges.count(&facility);
         waves.add(&facility, id, fieldwork.promised_on);
@@ -444,7 +449,7 @@ impl Batch {
         order: Order,
         organisations: Organisations,
         ledger: &mut Ledger,
-    ) {
+    ) -> Result<(), DbErr> {
         let recorder = Recorder::Vendor(order.vendor);
         let ended_by = order
             .done
@@ -460,27 +465,48 @@ impl Batch {
                 ]);
             }
         }
-        let order = Installation {
+        let opened = Installation {
             id: row,
             facility: id,
-            status: match order.done {
-                Some(_) => InstallationStatus::Done,
-                None => InstallationStatus::Open,
-            },
+            status: InstallationStatus::Open,
             window: Some(order.window),
-            started_on: order.done.map(|done| done.on),
-            ended_on: order.done.map(|done| done.on),
-            minutes: order.done.map(|done| done.minutes),
-            crew: order.done.map(|_| order.crew),
+            started_on: None,
+            ended_on: None,
+            minutes: None,
+            crew: None,
             remark: None,
             checklist: (facility.kind, Checklist::BUILT_IN),
-            vendor: order.done.map(|_| organisations.vendor(order.vendor)),
+            vendor: None,
             contractor: None,
-            version: if order.done.is_some() { 2 } else { 1 },
+            version: 1,
             opened_by: ledger.change(order.opened, recorder),
-            ended_by,
+            ended_by: None,
         };
-        self.orders.push(installation::entity::values(&order));
+        self.images.push(image_values(opened.opened_by, row, None)?);
+        let now = match (order.done, ended_by) {
+            (Some(done), Some(change)) => {
+                let image = Image {
+                    order: opened.clone(),
+                    checks: Checks::new(),
+                    names: Vec::new(),
+                };
+                self.images.push(image_values(change, row, Some(&image))?);
+                Installation {
+                    status: InstallationStatus::Done,
+                    started_on: Some(done.on),
+                    ended_on: Some(done.on),
+                    minutes: Some(done.minutes),
+                    crew: Some(order.crew),
+                    vendor: Some(organisations.vendor(order.vendor)),
+                    version: 2,
+                    ended_by,
+                    ..opened
+                }
+            }
+            _ => opened,
+        };
+        self.orders.push(installation::entity::values(&now));
+        Ok(())
     }
 
     fn add(&mut self, id: FacilityId, facility: DemoFacility, replay: &Replay) {

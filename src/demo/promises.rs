@@ -74,8 +74,9 @@ impl Pledges {
                 ]);
                 let installs = installs * i64::from(rng.between(90, 130)) / 100;
                 let month = first + Months::new(place);
-                let change = ledger.change(business_day_before(month), Recorder::Vendor(*vendor));
                 if installs > 0 {
+                    let pledged_on = business_day_before(month);
+                    let change = ledger.change(pledged_on, Recorder::Vendor(*vendor));
                     rows.push(vec![
                         organisations.vendor(*vendor).0.into(),
                         Month::of(month).first().into(),
@@ -113,10 +114,17 @@ impl Waves {
         id: FacilityId,
         promised_on: Option<NaiveDate>,
     ) {
-        let chain = facility.chain.iter().find(|link| link.until.is_none());
+        let Some(planned) = WAVE_PLANNED_ON else {
+            return;
+        };
+        let chain = facility
+            .chain
+            .iter()
+            .find(|link| link.from <= planned && link.until.is_none());
         if let (Some(chain), Some(day)) = (chain, promised_on)
             && Organisations::has_areas(chain.index)
-            && WAVE_PLANNED_ON.is_some_and(|planned| planned < day)
+            && facility.opened_on <= planned
+            && planned < day
         {
             self.0.entry(chain.index).or_default().insert(id, day);
         }

@@ -387,11 +387,11 @@ impl Deriving {
             Aspect::Chain => self.chain = organisation(value),
             Aspect::Contractor => self.contractor = organisation(value),
             Aspect::Corporation => {
-                self.parts_told[0] = self.corporation != organisation(value);
+                self.parts_told[0] |= self.corporation != organisation(value);
                 self.corporation = organisation(value);
             }
             Aspect::Area => {
-                self.parts_told[1] = self.area != organisation(value);
+                self.parts_told[1] |= self.area != organisation(value);
                 self.area = organisation(value);
             }
             // Of plans the one recorded last is in force, whatever its day: see `History::planned`.

@@ -100,12 +100,15 @@ pub async fn facility_counts(
     database: &Database,
     changes: &[i64],
 ) -> Result<HashMap<i64, i64>, DbErr> {
-    let mut query = Query::new(
-        "SELECT change_id, count(DISTINCT facility_id) FROM facility_event WHERE change_id",
-    );
-    query
-        .bind_ids(database.backend(), changes.iter().copied())
-        .push(" GROUP BY change_id");
+    let mut query = Query::new("SELECT t.change_id, count(*) FROM (");
+    for (position, table) in ["facility_event", "wave_store"].into_iter().enumerate() {
+        query.push(if position > 0 { " UNION " } else { "" });
+        query.push(&format!(
+            "SELECT change_id, facility_id FROM {table} WHERE change_id"
+        ));
+        query.bind_ids(database.backend(), changes.iter().copied());
+    }
+    query.push(") AS t GROUP BY t.change_id");
     let rows = query.all(database.read()).await?;
     rows.iter()
         .map(|row| {

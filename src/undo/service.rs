@@ -72,7 +72,7 @@ pub async fn undo(
         return writer.refuse(transaction, refused).await;
     }
     let mut facilities = entity::touched(&transaction, undone, MOST_ROWS + 1).await?;
-    let (waves, stores) = waves::Told::read(&transaction, undone, MOST_ROWS + 1).await?;
+    let (_, stores) = waves::Told::read(&transaction, undone, MOST_ROWS + 1).await?;
     let touched: HashSet<FacilityId> = facilities.iter().copied().collect();
     facilities.extend(stores.into_iter().filter(|one| !touched.contains(one)));
     // Of nothing, or of more than a request may hold.
@@ -82,6 +82,7 @@ pub async fn undo(
     }
     let draft = Draft::read(writer, &transaction, facilities.clone()).await?;
     // Read after the rows are locked: nothing can come in between.
+    let (waves, _) = waves::Told::read(&transaction, undone, MOST_ROWS + 1).await?;
     let since = entity::since(database, &transaction, &facilities, undone).await?;
     let mut request = Request {
         draft,
@@ -237,6 +238,16 @@ fn order_restored(history: &History, event: &Event, undone: &[EventId]) -> Event
     Event::set(Aspect::Installation, event.effective_on, minutes)
 }
 
+/// Is there another link of the same day that was recorded later, and that the undoing leaves?
+fn is_replaced(history: &History, original: &Event, undone: &[EventId]) -> bool {
+    history.in_force().iter().any(|event| {
+        event.aspect == original.aspect
+            && event.effective_on == original.effective_on
+            && event.id > original.id
+            && event.id.is_none_or(|id| !undone.contains(&id))
+    })
+}
+
 /// The events that leave a facility as it was before those of a change: what it recorded is voided, and what it voided
 /// is recorded again.
 fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Problem> {
@@ -259,6 +270,12 @@ fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Pro
             Some(id) if undone.contains(&id) => {}
             Some(id) => {
                 let original = find(&id).ok_or(Problem::NotFound)?;
+                // It would come after what stands in its place since, and count instead of that.
+                if Aspect::LINKS.contains(&original.aspect)
+                    && is_replaced(history, original, undone)
+                {
+                    return Err(Problem::CanNotBeUndone);
+                }
                 made.push(Event {
                     id: None,
                     voids: None,

@@ -448,3 +448,29 @@ async fn references_are_set_in_the_order_of_the_rows(
         .await;
     assert_eq!(response["errors"][0]["extensions"]["code"], "Forbidden");
 }
+
+/// A record that another of the same day replaced would count again in its stead.
+#[rstest]
+#[tokio::test]
+async fn a_link_that_was_replaced_on_its_day_does_not_come_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let other = scene.api.organisation(Kind::Chain, "あさひ薬局").await;
+    let moved = json!({ "facility": { "code": code(0) }, "kind": "CHAIN", "organisationId": global(other), "on": "2020-04-01" });
+    scene.api.done("facilityLink", moved).await;
+    let first = "SELECT min(id) FROM facility_event WHERE aspect = 26";
+    let first = scene.api.database.number(first).await;
+    let first = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Event, first);
+    let void = json!({ "facility": { "code": code(0) }, "eventId": first.encode().0 });
+    let selection = "changeId userErrors { code path message }";
+    let voided = scene
+        .api
+        .mutate(&ministry(), "facilityCorrect", void, selection)
+        .await;
+    let undone = scene.undo(&ministry(), &voided["changeId"]).await;
+    assert_eq!(told(&undone), [["CAN_NOT_BE_UNDONE input.rows.0.changeId"]]);
+    let seen = scene.seen(0, "chain { name }").await;
+    assert_eq!(seen["chain"]["name"], "あさひ薬局");
+    scene.api.verify().await;
+}

@@ -513,7 +513,8 @@ pub async fn told_by(
 ) -> Result<Vec<Told>, DbErr> {
     let rows = Query::with(
         "SELECT r.facility_id, w.organisation_id, r.replaced_by, c.recorded_at FROM wave_store r \
-         JOIN wave w ON w.id = r.wave_id LEFT JOIN change c ON c.id = r.replaced_by WHERE r.change_id = $1 \
+         JOIN wave w ON w.id = r.wave_id AND w.removed_by IS NULL LEFT JOIN change c ON c.id = r.replaced_by \
+         WHERE r.change_id = $1 \
          ORDER BY r.id LIMIT $2",
         [change.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()],
     )
@@ -544,7 +545,7 @@ pub async fn restore(
 ) -> Result<(), DbErr> {
     let mut query = Query::new(
         "SELECT r.wave_id, r.facility_id, b.planned_on FROM wave_store r \
-         LEFT JOIN wave_store b ON b.replaced_by = r.change_id AND b.wave_id = r.wave_id \
+         JOIN wave w ON w.id = r.wave_id AND w.removed_by IS NULL LEFT JOIN wave_store b ON b.replaced_by = r.change_id AND b.wave_id = r.wave_id \
          AND b.facility_id = r.facility_id WHERE r.replaced_by IS NULL AND r.change_id = ",
     );
     query.bind(undone.0).push(" AND r.facility_id");

@@ -312,7 +312,9 @@ fn plan_correction(
         Aspect::Chain => events.extend(ends_of_parts(subject.history, &events)),
         Aspect::Corporation | Aspect::Area => {
             let chain = |day| subject.history.value_on(Aspect::Chain, day).unwrap_or(0);
-            if on.is_some_and(|on| chain(on) != chain(wrong.effective_on)) {
+            // That it left one is right on any day on which it was one's.
+            let came = wrong.value.unwrap_or(0) != 0;
+            if came && on.is_some_and(|on| chain(on) != chain(wrong.effective_on)) {
                 return Err(Problem::NotItsChain);
             }
         }

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checks, INSTALLATION_CHECK, update, write_references};
 use crate::{
-    db::{ChangeId, Column, Database, DbErr, OrganisationId, Query, Row, Table, Transaction},
+    db::{
+        ChangeId, Column, Database, DbErr, OrganisationId, Query, Row, Table, Transaction, Values,
+    },
     installation::{Installation, InstallationId},
 };
 
 /// What a change overwrote.
-const INSTALLATION_BEFORE: Table = Table {
+pub const INSTALLATION_BEFORE: Table = Table {
     name: "installation_before",
     columns: &[
         ("change_id", Column::Big),
@@ -40,13 +42,22 @@ pub async fn write_images(
     change: ChangeId,
     images: &[(InstallationId, Option<&Image>)],
 ) -> Result<(), DbErr> {
-    let mut rows = Vec::with_capacity(images.len());
-    for (order, image) in images {
-        let image = image.map(serde_json::to_string).transpose();
-        let image = image.map_err(|error| DbErr::Json(error.to_string()))?;
-        rows.push(vec![change.0.into(), order.0.into(), image.into()]);
-    }
+    let rows = images
+        .iter()
+        .map(|(order, image)| image_values(change, *order, *image))
+        .collect::<Result<_, _>>()?;
     INSTALLATION_BEFORE.insert(transaction, rows).await
+}
+
+/// The columns of the row of an order that a change overwrites, or opens.
+pub fn image_values(
+    change: ChangeId,
+    order: InstallationId,
+    image: Option<&Image>,
+) -> Result<Values, DbErr> {
+    let image = image.map(serde_json::to_string).transpose();
+    let image = image.map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok(vec![change.0.into(), order.0.into(), image.into()])
 }
 
 /// What a change overwrote: each order as it is now, and as it was.

@@ -7,7 +7,9 @@ mod promises;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
-pub use images::{Image, images, names_of, replace, write_images};
+pub use images::{
+    INSTALLATION_BEFORE, Image, image_values, images, names_of, replace, write_images,
+};
 pub use list::{Condition, Cursor, InstallationRow, ListQuery, count_up_to, find, list};
 pub use promises::{PromiseRow, ends, promises, references};
 use sea_orm::Value;
