@@ -8,7 +8,7 @@ use super::{
     DemoAction, DemoEvent, DemoFacility, DemoLink,
     calendar::{Day, Interval},
     ledger::{Ledger, Recorder, take_over_day},
-    load::Organisations,
+    roster::Organisations,
 };
 use crate::{
     db::{ChangeId, EventId, OrganisationId},

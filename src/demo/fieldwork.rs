@@ -12,8 +12,8 @@ use super::{
     calendar::Day,
     chronicle::{Entry, vendor_on},
     ledger::Recorder,
-    load::Organisations,
     rng::Rng,
+    roster::Organisations,
 };
 use crate::{
     app::calendar::is_business_day,

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::{calendar::Day, load::Organisations};
+use super::{calendar::Day, roster::Organisations};
 use crate::{
     auth::Identity,
     change::{ChangeRow, Source, settled_change_values},

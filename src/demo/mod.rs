@@ -26,6 +26,7 @@ mod organisations;
 mod places;
 mod promises;
 mod rng;
+mod roster;
 mod scale;
 mod schedule;
 

@@ -8,8 +8,8 @@ use super::{
     DemoAction, DemoFacility,
     chronicle::vendor_on,
     ledger::{Ledger, Recorder},
-    load::Organisations,
     rng::Rng,
+    roster::Organisations,
 };
 use crate::{
     app::{Month, calendar::is_business_day},

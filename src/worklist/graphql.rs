@@ -21,10 +21,9 @@ use crate::{
     },
     app::calendar::business_days,
     auth::Actor,
-    db::FacilityId,
     facility::graphql::{
-        Facility, FacilityConnection, FacilityFilter, FacilityOrder, OrganisationSummary, Selected,
-        facilities_by_id, facility_page, organisation_of, summary, user_errors,
+        Facility, FacilityConnection, FacilityFilter, FacilityOrder, OrganisationSummary,
+        facilities_of_nodes, facility_page, organisation_of, summary, user_errors,
     },
     milestone::Milestone,
 };
@@ -351,28 +350,9 @@ fn read_cursor(parts: &[String]) -> ApiResult<(NextStepReason, StepPosition)> {
 }
 
 async fn told(context: &Context<'_>, steps: &[Step]) -> ApiResult<Vec<NextStep>> {
-    let services = services(context)?;
-    let ahead = context.look_ahead();
-    let nodes = [ahead.field("nodes"), ahead.field("edges").field("node")];
-    let asked = nodes.iter().map(|node| node.field("facility"));
-    let mut selected: Option<Selected> = None;
-    for facility in asked.filter(|facility| facility.exists()) {
-        let one = Selected::of(&facility);
-        match &mut selected {
-            Some(all) => all.merge(one),
-            None => selected = Some(one),
-        }
-    }
-    let mut ids: Vec<FacilityId> = steps.iter().map(|step| step.facility).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let facilities = match selected {
-        Some(selected) => {
-            facilities_by_id(services, &caller(context)?.actor, &ids, selected).await?
-        }
-        None => HashMap::new(),
-    };
-    let today = services.clock.today();
+    let ids = steps.iter().map(|step| step.facility).collect();
+    let facilities = facilities_of_nodes(context, ids).await?;
+    let today = services(context)?.clock.today();
     Ok(steps
         .iter()
         .map(|step| NextStep {

@@ -1,6 +1,7 @@
 //! Amending thousands of facilities in one change, and undoing that: links, names and contacts, codes, references.
 
 use kaitsu::{
+    api::{NodeId, node_id::NodeKind},
     auth::{Actor, OrganisationKind as Kind, Role},
     db::{Backend, OrganisationId},
     facility::{FeeTable, InstitutionCode, Prefecture},
@@ -461,7 +462,7 @@ async fn a_link_that_was_replaced_on_its_day_does_not_come_back(
     scene.api.done("facilityLink", moved).await;
     let first = "SELECT min(id) FROM facility_event WHERE aspect = 26";
     let first = scene.api.database.number(first).await;
-    let first = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Event, first);
+    let first = NodeId::new(NodeKind::Event, first);
     let void = json!({ "facility": { "code": code(0) }, "eventId": first.encode().0 });
     let selection = "changeId userErrors { code path message }";
     let voided = scene

@@ -22,9 +22,9 @@ use crate::{
         service::waves::{self as service, Outcome, PlanRow, SaveRequest},
     },
     facility::graphql::{
-        Facility, FacilityBulkPayload, FacilityReference, OrganisationSummary, Selected,
-        bulk_payload, change_id, check_row_count, facilities_by_id, named_facilities,
-        organisation_of, refused_bulk, renamed, summary, user_errors,
+        Facility, FacilityBulkPayload, FacilityReference, OrganisationSummary, bulk_payload,
+        change_id, check_row_count, facilities_of_nodes, named_facilities, organisation_of,
+        refused_bulk, renamed, summary, user_errors,
     },
     milestone::{Milestone, service::ErrorPolicy},
 };
@@ -454,27 +454,9 @@ async fn told(
 }
 
 async fn stores(context: &Context<'_>, rows: &[StoreRow]) -> ApiResult<Vec<WaveStore>> {
-    let services = services(context)?;
-    let ahead = context.look_ahead();
-    let nodes = [ahead.field("nodes"), ahead.field("edges").field("node")];
-    let mut selected: Option<Selected> = None;
-    for facility in nodes.iter().map(|node| node.field("facility")) {
-        if facility.exists() {
-            let one = Selected::of(&facility);
-            match &mut selected {
-                Some(all) => all.merge(one),
-                None => selected = Some(one),
-            }
-        }
-    }
-    let ids: Vec<_> = rows.iter().map(|row| row.facility).collect();
-    let facilities = match selected {
-        Some(selected) => {
-            facilities_by_id(services, &caller(context)?.actor, &ids, selected).await?
-        }
-        None => HashMap::new(),
-    };
-    let today = services.clock.today();
+    let ids = rows.iter().map(|row| row.facility).collect();
+    let facilities = facilities_of_nodes(context, ids).await?;
+    let today = services(context)?.clock.today();
     Ok(rows
         .iter()
         .map(|row| {

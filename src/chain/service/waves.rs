@@ -6,7 +6,9 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{Actor, OrganisationKind, Permission, Scope, input::checked_text},
+    auth::{
+        Actor, OrganisationKind, Permission, Scope, entity::names::kinships, input::checked_text,
+    },
     chain::{
         WaveId, WaveProblem as Problem,
         entity::{self, Planned, WaveRow, Which},
@@ -130,7 +132,7 @@ async fn add(
     let Some(chain) = request.chain.or_else(own) else {
         return Ok(unknown());
     };
-    let kinds = crate::auth::entity::names::kinships(transaction, &[chain]).await?;
+    let kinds = kinships(transaction, &[chain]).await?;
     let is_chain = kinds
         .get(&chain)
         .is_some_and(|one| one.kind == OrganisationKind::Chain);

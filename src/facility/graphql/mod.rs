@@ -21,4 +21,7 @@ pub use query::{
     within_bureaus,
 };
 pub use timeline::{ActorKind, TimelineEntry, timeline_entry};
-pub use types::{Facility, OrganisationSummary, Selected, facilities_by_id, facility, summary};
+pub use types::{
+    Facility, OrganisationSummary, Selected, facilities_by_id, facilities_of_nodes, facility,
+    summary,
+};

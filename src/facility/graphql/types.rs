@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{
         ApiError, ApiResult, Date, NodeId,
+        context::{caller, services},
         node_id::NodeKind,
         plain::{Plain, PlainField, PlainFields},
     },
@@ -505,6 +506,31 @@ pub async fn facilities_by_id(
         .into_iter()
         .map(|facility| (facility.row.id, facility))
         .collect())
+}
+
+/// The facilities with these ids that the caller can see, for the field `facility` of the nodes of the connection that is
+/// being resolved; none if no node is asked for it.
+pub async fn facilities_of_nodes(
+    context: &Context<'_>,
+    mut ids: Vec<FacilityId>,
+) -> ApiResult<HashMap<FacilityId, Facility>> {
+    let ahead = context.look_ahead();
+    let nodes = [ahead.field("nodes"), ahead.field("edges").field("node")];
+    let asked = nodes.iter().map(|node| node.field("facility"));
+    let selected = asked
+        .filter(Lookahead::exists)
+        .map(|facility| Selected::of(&facility))
+        .reduce(|mut all, one| {
+            all.merge(one);
+            all
+        });
+    let Some(selected) = selected else {
+        return Ok(HashMap::new());
+    };
+    ids.sort_unstable();
+    ids.dedup();
+    let actor = &caller(context)?.actor;
+    Ok(facilities_by_id(services(context)?, actor, &ids, selected).await?)
 }
 
 /// An argument that is no id of the kind wanted.

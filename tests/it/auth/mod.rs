@@ -1,5 +1,6 @@
 //! Accounts: logins, tokens, members, recovery, letters. Each test runs on both databases.
 
+mod chain_parts;
 mod claim;
 mod graphql;
 mod invitation;

@@ -1,6 +1,7 @@
 //! Corporations and areas of chains, and those who file for a chain.
 
 use kaitsu::{
+    api::{NodeId, node_id::NodeKind},
     auth::{Actor, OrganisationKind as Kind, Role},
     db::{Backend, OrganisationId},
 };
@@ -238,10 +239,7 @@ async fn a_store_that_is_sold_leaves_the_parts_of_its_chain(
     // That a store joined the chain was a mistake, so that it never was a part's.
     let joined =
         "SELECT max(id) FROM facility_event WHERE aspect = 26 AND effective_on = '2020-04-01'";
-    let event = kaitsu::api::NodeId::new(
-        kaitsu::api::node_id::NodeKind::Event,
-        scene.api.database.number(joined).await,
-    );
+    let event = NodeId::new(NodeKind::Event, scene.api.database.number(joined).await);
     let mistake = json!({ "facility": { "code": code(3) }, "eventId": event.encode().0 });
     scene.api.done("facilityCorrect", mistake).await;
     assert_eq!(scene.api.database.number(kept).await, 0);
@@ -344,10 +342,7 @@ async fn no_part_ever_reaches_a_store_of_another_chain(
     assert_eq!(scene.seen(&manager, 0..4).await, Vec::<u32>::new());
     // That it left the area is no mistake while it has left the chain.
     let newest = "SELECT max(id) FROM facility_event WHERE aspect = 29 AND value = 0";
-    let event = kaitsu::api::NodeId::new(
-        kaitsu::api::node_id::NodeKind::Event,
-        scene.api.database.number(newest).await,
-    );
+    let event = NodeId::new(NodeKind::Event, scene.api.database.number(newest).await);
     let event = event.encode().0;
     let selection = "userErrors { code path message }";
     for on in [Value::Null, json!("2021-08-01")] {
@@ -372,10 +367,7 @@ async fn no_part_ever_reaches_a_store_of_another_chain(
     );
     scene.link(1, 1, "2021-06-01").await;
     let sold = "SELECT max(id) FROM facility_event WHERE aspect = 26";
-    let sold = kaitsu::api::NodeId::new(
-        kaitsu::api::node_id::NodeKind::Event,
-        scene.api.database.number(sold).await,
-    );
+    let sold = NodeId::new(NodeKind::Event, scene.api.database.number(sold).await);
     let earlier =
         json!({ "facility": { "code": code(1) }, "eventId": sold.encode().0, "on": "2021-02-01" });
     scene.api.done("facilityCorrect", earlier).await;
@@ -421,7 +413,7 @@ async fn a_corporation_leaves_the_chain_and_does_not_take_back_what_it_lost(
         .database
         .number("SELECT max(id) FROM change")
         .await;
-    let moved = kaitsu::api::NodeId::new(kaitsu::api::node_id::NodeKind::Change, moved);
+    let moved = NodeId::new(NodeKind::Change, moved);
     // Its editor also looks on at the head office.
     let mut editor = member(Kind::Corporation, one, Role::Editor);
     editor
