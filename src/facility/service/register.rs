@@ -110,7 +110,7 @@ pub async fn register_as(
         code: code.to_string(),
         version: 0,
         before: None,
-        after,
+        after: after.into(),
         events,
     };
     let written = commit(writer, &transaction, change, &[amended]).await?;

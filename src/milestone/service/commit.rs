@@ -1,5 +1,7 @@
 //! Writing amended histories: the last step of every use case that changes one.
 
+use std::sync::Arc;
+
 use crate::{
     change::Writer,
     db::{ChangeId, DbErr, EventId, FacilityId, Transaction},
@@ -23,9 +25,9 @@ pub struct Amended {
     /// Its version before; 0 for a new one.
     pub version: i32,
     /// What followed from its history before; `None` for a new one.
-    pub before: Option<Derived>,
+    pub before: Option<Arc<Derived>>,
     /// What follows now.
-    pub after: Derived,
+    pub after: Arc<Derived>,
     /// The events that are new.
     pub events: Vec<Event>,
 }

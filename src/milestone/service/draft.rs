@@ -1,7 +1,7 @@
 //! Facilities under change in one transaction, before anything is written: their histories as the steps so far leave
 //! them, and who may take which step.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::NaiveDate;
 
@@ -22,9 +22,9 @@ use crate::{
 pub struct Working {
     /// Its row, locked.
     pub state: LockedState,
-    before: Derived,
+    before: Arc<Derived>,
     history: History,
-    after: Derived,
+    after: Arc<Derived>,
     events: Vec<Event>,
     order: usize,
 }
@@ -68,7 +68,7 @@ impl Working {
 #[derive(Debug)]
 pub struct Taken {
     history: History,
-    after: Derived,
+    after: Arc<Derived>,
     events: Vec<Event>,
 }
 
@@ -82,7 +82,7 @@ impl Taken {
         let after = history.derive()?;
         Ok(Self {
             history,
-            after,
+            after: Arc::new(after),
             events,
         })
     }
@@ -144,9 +144,10 @@ impl Draft {
             let before = history
                 .derive()
                 .map_err(|broken| DbErr::Custom(format!("facility {facility}: {broken:?}")))?;
+            let before = Arc::new(before);
             let working = Working {
                 state,
-                after: before.clone(),
+                after: Arc::clone(&before),
                 before,
                 history,
                 events: Vec::new(),
@@ -321,8 +322,8 @@ impl Draft {
                 facility: *facility,
                 code: working.state.code.clone(),
                 version: working.state.version,
-                before: Some(working.before.clone()),
-                after: working.after.clone(),
+                before: Some(Arc::clone(&working.before)),
+                after: Arc::clone(&working.after),
                 events: working.events.clone(),
             })
             .collect()

@@ -413,7 +413,7 @@ pub async fn lease(database: &Database, lease: &Lease<'_>) -> Result<Option<Shee
 }
 
 /// Goes on with a sheet: says so much more is done and keeps the lease. `false` if it was stopped, or another process is
-/// at it by now; the transaction must not write then. Whoever stops it waits until the transaction ends.
+/// at it by now; the transaction must not be committed then. From here on whoever stops it waits until that is done.
 pub async fn go_on(
     transaction: &Transaction,
     sheet: &Sheet,

@@ -101,9 +101,9 @@ pub async fn discard_rows(transaction: &Transaction, sheet: SheetId) -> Result<(
 
 /// The next rows that are to be written.
 pub async fn pending(
-    transaction: &Transaction,
+    connection: &impl ConnectionTrait,
     sheet: SheetId,
-    most: u32,
+    most: usize,
 ) -> Result<Vec<SheetRow>, DbErr> {
     let rows = Query::with(
         format!(
@@ -112,10 +112,10 @@ pub async fn pending(
         [
             sheet.0.into(),
             SheetRowOutcome::WillChange.code().into(),
-            i64::from(most).into(),
+            i64::try_from(most).unwrap_or(i64::MAX).into(),
         ],
     )
-    .all(transaction)
+    .all(connection)
     .await?;
     rows.iter().map(|row| read(&mut Row::new(row))).collect()
 }

@@ -1,6 +1,8 @@
 //! Writing what the rows of a sheet were shown to change: some rows, what they say and what became of them in one
 //! transaction, which is there whole or not at all.
 
+use futures_util::{TryStreamExt, stream};
+
 use super::{
     check::judge,
     evaluate::{Verdict, evaluate},
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     change::{self, Writer},
-    db::{ChangeId, DbErr, FacilityId, Transaction},
+    db::{Backend, ChangeId, DbErr, FacilityId, Transaction},
     milestone::{
         Problem,
         service::{Draft, commit},
@@ -21,24 +23,37 @@ use crate::{
     },
 };
 
+/// Thousands of rows written in a turn, before other sheets have theirs.
+const IN_A_TURN: usize = 8;
+/// Thousands of rows under way at the same time: what the next ones change is found while the database writes the last.
+const SIDE_BY_SIDE: usize = 2;
+
 /// Writes the next rows, or ends the sheet after the last.
 pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
+    let database = &turn.services.database;
+    // Who leaves room for others rests after each thousand. SQLite has one writer.
+    let alone = turn.sheet.gentle || database.backend() == Backend::Sqlite;
+    let parts = if alone { 1 } else { IN_A_TURN };
+    let rows = entity::pending(database.write(), turn.sheet.id, parts * ROWS_AT_ONCE).await?;
+    if rows.is_empty() {
+        return end(turn).await;
+    }
+    let mut rows = rows.into_iter();
+    let parts = std::iter::from_fn(move || {
+        let part: Vec<SheetRow> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+        (!part.is_empty()).then_some(part)
+    });
+    stream::iter(parts.map(Ok))
+        .try_for_each_concurrent(SIDE_BY_SIDE, |part| write(turn, part))
+        .await
+}
+
+/// Writes some rows in one transaction.
+async fn write(turn: &Turn<'_>, mut rows: Vec<SheetRow>) -> Result<(), Halt> {
     let database = &turn.services.database;
     let actor = turn.actor().await?;
     let writer = turn.writer(&actor);
     let transaction = database.begin().await?;
-    if !entity::go_on(&transaction, turn.sheet, &turn.lease(), 0).await? {
-        return Err(Halt::Lost);
-    }
-    let mut rows = entity::pending(&transaction, turn.sheet.id, ROWS_AT_ONCE).await?;
-    if rows.is_empty() {
-        confirm(turn, &writer, &transaction).await?;
-        let now = turn.services.clock.now();
-        entity::end(&transaction, turn.sheet.id, SheetStatus::Applied, now).await?;
-        transaction.commit().await?;
-        turn.services.written.notify_one();
-        return Ok(());
-    }
     let ids: Vec<FacilityId> = rows.iter().filter_map(|row| row.facility).collect();
     let mut draft = Draft::read(&writer, &transaction, ids).await?;
     for (index, row) in rows.iter_mut().enumerate() {
@@ -52,8 +67,28 @@ pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
         settle(&mut rows, change);
     }
     entity::store_outcomes(database, &transaction, turn.sheet.id, &rows).await?;
+    // Only now, for the row of the sheet is locked by it and others write at the same time: whatever was written is rolled
+    // back if the sheet was stopped, or another process is at it.
     let done = i32::try_from(rows.len()).unwrap_or(i32::MAX);
-    entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await?;
+    if !entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await? {
+        return Err(Halt::Lost);
+    }
+    transaction.commit().await?;
+    turn.services.written.notify_one();
+    Ok(())
+}
+
+/// Ends a sheet of which no row is left to be written.
+async fn end(turn: &Turn<'_>) -> Result<(), Halt> {
+    let database = &turn.services.database;
+    let actor = turn.actor().await?;
+    let transaction = database.begin().await?;
+    if !entity::go_on(&transaction, turn.sheet, &turn.lease(), 0).await? {
+        return Err(Halt::Lost);
+    }
+    confirm(turn, &turn.writer(&actor), &transaction).await?;
+    let now = turn.services.clock.now();
+    entity::end(&transaction, turn.sheet.id, SheetStatus::Applied, now).await?;
     transaction.commit().await?;
     turn.services.written.notify_one();
     Ok(())

@@ -7,7 +7,7 @@ use super::{
     evaluate::{Verdict, evaluate},
     resolve::Named,
     run::{Halt, Turn},
-    spool::{Reading, Rows, spool},
+    spool::{Reading, spool},
 };
 use crate::{
     db::FacilityId,
@@ -39,8 +39,12 @@ pub(super) async fn check(turn: &Turn<'_>) -> Result<(), Halt> {
     transaction.commit().await?;
     let mut reading = Reading::begin(file, turn.sheet);
     let mut seen = HashMap::new();
-    while let Some(rows) = reading.next().await {
-        check_some(turn, rows, &mut seen).await?;
+    let mut some = next(turn, &mut reading).await?;
+    while let Some(looked) = some {
+        // The next rows are read while these are kept.
+        let (kept, after) = tokio::join!(keep(turn, looked, &mut seen), next(turn, &mut reading));
+        kept?;
+        some = after?;
     }
     reading.end().await?;
     let now = turn.services.clock.now();
@@ -53,12 +57,21 @@ pub(super) async fn check(turn: &Turn<'_>) -> Result<(), Halt> {
     Ok(())
 }
 
-async fn check_some(
-    turn: &Turn<'_>,
-    rows: Rows,
-    seen: &mut HashMap<FacilityId, u32>,
-) -> Result<(), Halt> {
-    let database = &turn.services.database;
+/// Rows beside their facilities, as they were when they were read.
+struct Looked {
+    rows: Vec<(u32, Asked, Found)>,
+    draft: Draft,
+    /// Rows of the file, those without anything in them too.
+    count: usize,
+}
+
+type Found = Result<(FacilityId, IdentifiedBy), RowProblem>;
+
+/// Reads the next rows and their facilities.
+async fn next(turn: &Turn<'_>, reading: &mut Reading) -> Result<Option<Looked>, Halt> {
+    let Some(rows) = reading.next().await else {
+        return Ok(None);
+    };
     let actor = turn.actor().await?;
     let count = rows.len();
     let asked: Vec<(u32, Asked)> = rows
@@ -66,23 +79,39 @@ async fn check_some(
         .filter_map(|(number, cells)| Some((number, row::read(&turn.sheet.columns, &cells)?)))
         .collect();
     let named = Named::find(
-        database,
+        &turn.services.database,
         &actor,
         turn.sheet.organisation.as_ref().map(|one| one.id),
         asked.iter().map(|(_, asked)| asked),
     )
     .await?;
-    let found: Vec<_> = asked.iter().map(|(_, asked)| named.of(asked)).collect();
-    let ids = found.iter().filter_map(|one| one.as_ref().ok());
-    let ids: Vec<FacilityId> = ids.map(|(facility, _)| *facility).collect();
+    let rows: Vec<(u32, Asked, Found)> = asked
+        .into_iter()
+        .map(|(number, asked)| {
+            let found = named.of(&asked);
+            (number, asked, found)
+        })
+        .collect();
+    let found = rows.iter().filter_map(|(_, _, found)| found.as_ref().ok());
+    let ids: Vec<FacilityId> = found.map(|(facility, _)| *facility).collect();
     // Not locked: what is written later is held against the version that is read here.
     let draft = Draft::look(&turn.writer(&actor), ids).await?;
+    Ok(Some(Looked { rows, draft, count }))
+}
+
+/// Keeps what the rows would do.
+async fn keep(
+    turn: &Turn<'_>,
+    looked: Looked,
+    seen: &mut HashMap<FacilityId, u32>,
+) -> Result<(), Halt> {
+    let Looked { rows, draft, count } = looked;
     let mut told = Vec::new();
-    for ((number, asked), found) in asked.into_iter().zip(found) {
+    for (number, asked, found) in rows {
         let row = look_at(&draft, number, asked, found, seen);
         told.extend(row.filter(is_worth_telling));
     }
-    let transaction = database.begin().await?;
+    let transaction = turn.services.database.begin().await?;
     let done = i32::try_from(count).unwrap_or(i32::MAX);
     if !entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await? {
         return Err(Halt::Lost);
@@ -105,7 +134,7 @@ fn look_at(
     draft: &Draft,
     number: u32,
     asked: Asked,
-    found: Result<(FacilityId, IdentifiedBy), RowProblem>,
+    found: Found,
     seen: &mut HashMap<FacilityId, u32>,
 ) -> Option<SheetRow> {
     let mut row = SheetRow {

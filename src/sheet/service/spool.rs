@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Rows handled together.
-pub(super) const ROWS_AT_ONCE: u32 = 1_000;
+pub(super) const ROWS_AT_ONCE: usize = 1_000;
 
 /// About as many bytes of text are handled together.
 const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
@@ -60,8 +60,7 @@ impl Reading {
                 }
                 bytes += cells.iter().map(|cell| cell.text().len()).sum::<usize>();
                 some.push((number, cells));
-                let few = u32::try_from(some.len()).is_ok_and(|count| count < ROWS_AT_ONCE);
-                if few && bytes < BYTES_AT_ONCE {
+                if some.len() < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE {
                     return ControlFlow::Continue(());
                 }
                 bytes = 0;
