@@ -17,6 +17,7 @@ mod m20261127_000012_capacity;
 mod m20261127_000013_worklists;
 mod m20261127_000014_chain_parts;
 mod m20261127_000015_waves;
+mod m20261127_000016_sheet_counts;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000013_worklists::Migration),
             Box::new(m20261127_000014_chain_parts::Migration),
             Box::new(m20261127_000015_waves::Migration),
+            Box::new(m20261127_000016_sheet_counts::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! The table `sheet_row`: what rows of sheets would do, or did.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{from_json, to_json};
 use crate::{
@@ -66,12 +66,40 @@ fn read(row: &mut Row<'_>) -> Result<SheetRow, DbErr> {
     })
 }
 
+/// Counts rows of outcomes that there are more or fewer of.
+async fn count(
+    transaction: &Transaction,
+    sheet: SheetId,
+    more: &BTreeMap<i16, i32>,
+) -> Result<(), DbErr> {
+    let mut query = Query::new("INSERT INTO sheet_count (sheet_id, outcome, row_count) VALUES ");
+    let changed = more.iter().filter(|(_, more)| **more != 0);
+    for (position, (outcome, more)) in changed.enumerate() {
+        query.push(if position > 0 { ", (" } else { "(" });
+        query.bind(sheet.0).push(", ").bind(*outcome);
+        query.push(", ").bind(*more).push(")");
+    }
+    if query.bound() == 0 {
+        return Ok(());
+    }
+    query.push(
+        " ON CONFLICT (sheet_id, outcome) DO UPDATE SET row_count = sheet_count.row_count + excluded.row_count",
+    );
+    query.execute(transaction).await?;
+    Ok(())
+}
+
 /// Keeps rows that were looked at.
 pub async fn insert_rows(
     transaction: &Transaction,
     sheet: SheetId,
     rows: &[SheetRow],
 ) -> Result<(), DbErr> {
+    let mut more = BTreeMap::new();
+    for row in rows {
+        *more.entry(row.outcome.code()).or_default() += 1;
+    }
+    count(transaction, sheet, &more).await?;
     let values: Result<Vec<_>, DbErr> = rows
         .iter()
         .map(|row| {
@@ -90,12 +118,11 @@ pub async fn insert_rows(
 
 /// Removes all rows of a sheet, as before it is checked anew. A check leaves no more of them than a file may have.
 pub async fn discard_rows(transaction: &Transaction, sheet: SheetId) -> Result<(), DbErr> {
-    Query::with(
-        "DELETE FROM sheet_row WHERE sheet_id = $1",
-        [sheet.0.into()],
-    )
-    .execute(transaction)
-    .await?;
+    for table in ["sheet_row", "sheet_count"] {
+        let delete = format!("DELETE FROM {table} WHERE sheet_id = $1");
+        let delete = Query::with(delete, [sheet.0.into()]);
+        delete.execute(transaction).await?;
+    }
     Ok(())
 }
 
@@ -120,23 +147,30 @@ pub async fn pending(
     rows.iter().map(|row| read(&mut Row::new(row))).collect()
 }
 
-/// Keeps what became of rows. Of those that were written as they were shown, or taken back, nothing else changes: they
-/// are kept in one statement.
+/// Keeps what became of rows that had an outcome before: of all that did between the first and the last of them. Of those
+/// that were written as they were shown, or taken back, nothing else changes: they are kept in one statement, which goes
+/// along the index from one to the other, whatever the database believes of the table.
 pub async fn store_outcomes(
-    database: &Database,
     transaction: &Transaction,
     sheet: SheetId,
+    from: SheetRowOutcome,
     rows: &[SheetRow],
 ) -> Result<(), DbErr> {
-    let mut as_shown: HashMap<(i16, Option<i64>), Vec<i64>> = HashMap::new();
+    let mut more = BTreeMap::new();
+    let mut as_shown = BTreeMap::new();
     for row in rows {
+        *more.entry(from.code()).or_default() -= 1;
+        *more.entry(row.outcome.code()).or_default() += 1;
         let change = row.change.map(|id| id.0);
         if matches!(
             row.outcome,
             SheetRowOutcome::Changed | SheetRowOutcome::Undone
         ) {
-            let key = (row.outcome.code(), change);
-            as_shown.entry(key).or_default().push(row.number.into());
+            let (first, last) = as_shown
+                .entry((row.outcome.code(), change))
+                .or_insert((row.number, row.number));
+            *first = row.number.min(*first);
+            *last = row.number.max(*last);
             continue;
         }
         Query::with(
@@ -152,15 +186,30 @@ pub async fn store_outcomes(
         .execute(transaction)
         .await?;
     }
-    for ((outcome, change), numbers) in as_shown {
-        let mut query = Query::new("UPDATE sheet_row SET outcome = ");
-        query.bind(outcome).push(", change_id = ").bind(change);
-        query.push(" WHERE sheet_id = ").bind(sheet.0);
-        query.push(" AND number");
-        query.bind_ids(database.backend(), numbers);
-        query.execute(transaction).await?;
+    for ((outcome, change), (first, last)) in as_shown {
+        // What is taken back is of one change; what is written has none yet.
+        let of_change = match from {
+            SheetRowOutcome::Changed => "change_id = $4",
+            _ => "change_id IS NULL",
+        };
+        Query::with(
+            format!(
+                "UPDATE sheet_row SET outcome = $3, change_id = $4 WHERE sheet_id = $1 AND outcome = $2 \
+                 AND number BETWEEN $5 AND $6 AND {of_change}"
+            ),
+            [
+                sheet.0.into(),
+                from.code().into(),
+                outcome.into(),
+                change.into(),
+                first.into(),
+                last.into(),
+            ],
+        )
+        .execute(transaction)
+        .await?;
     }
-    Ok(())
+    count(transaction, sheet, &more).await
 }
 
 /// The last change of a sheet that was not looked at for taking it back yet, with the rows that it wrote.
@@ -197,19 +246,18 @@ pub async fn counts(
     connection: &impl ConnectionTrait,
     sheets: &[i64],
 ) -> Result<HashMap<i64, HashMap<SheetRowOutcome, i64>>, DbErr> {
-    let mut query = Query::new("SELECT sheet_id, outcome, count(*) FROM sheet_row WHERE sheet_id");
-    query
-        .bind_ids(database.backend(), sheets.iter().copied())
-        .push(" GROUP BY sheet_id, outcome");
+    let mut query = Query::new(
+        "SELECT sheet_id, outcome, row_count FROM sheet_count WHERE row_count <> 0 AND sheet_id",
+    );
+    query.bind_ids(database.backend(), sheets.iter().copied());
     let mut counts: HashMap<i64, HashMap<SheetRowOutcome, i64>> = HashMap::new();
     for row in query.all(connection).await? {
         let mut row = Row::new(&row);
         let (sheet, outcome): (i64, i16) = (row.take()?, row.take()?);
         if let Some(outcome) = SheetRowOutcome::from_code(outcome) {
-            counts
-                .entry(sheet)
-                .or_default()
-                .insert(outcome, row.take()?);
+            let count: i32 = row.take()?;
+            let of_sheet = counts.entry(sheet).or_default();
+            of_sheet.insert(outcome, count.into());
         }
     }
     Ok(counts)

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Thousands of rows written in a turn, before other sheets have theirs.
-const IN_A_TURN: usize = 8;
+const IN_A_TURN: usize = 4;
 /// Thousands of rows under way at the same time: what the next ones change is found while the database writes the last.
 const SIDE_BY_SIDE: usize = 2;
 
@@ -66,7 +66,8 @@ async fn write(turn: &Turn<'_>, mut rows: Vec<SheetRow>) -> Result<(), Halt> {
         commit(&writer, &transaction, change, &draft.amended()).await?;
         settle(&mut rows, change);
     }
-    entity::store_outcomes(database, &transaction, turn.sheet.id, &rows).await?;
+    let from = SheetRowOutcome::WillChange;
+    entity::store_outcomes(&transaction, turn.sheet.id, from, &rows).await?;
     // Only now, for the row of the sheet is locked by it and others write at the same time: whatever was written is rolled
     // back if the sheet was stopped, or another process is at it.
     let done = i32::try_from(rows.len()).unwrap_or(i32::MAX);

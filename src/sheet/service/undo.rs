@@ -49,7 +49,8 @@ pub(super) async fn undo_some(turn: &Turn<'_>) -> Result<(), Halt> {
     if !entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await? {
         return Err(Halt::Lost);
     }
-    entity::store_outcomes(database, &transaction, turn.sheet.id, &rows).await?;
+    let from = SheetRowOutcome::Changed;
+    entity::store_outcomes(&transaction, turn.sheet.id, from, &rows).await?;
     transaction.commit().await?;
     Ok(())
 }

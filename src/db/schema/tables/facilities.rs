@@ -351,6 +351,18 @@ pub(super) const TABLES: &[Definition] = &[
     },
     Definition {
         table: Table {
+            name: "sheet_count",
+            columns: &[
+                ("sheet_id", Column::Big),
+                ("outcome", Column::Code),
+                ("row_count", Column::Int),
+            ],
+        },
+        key: &["sheet_id", "outcome"],
+        backed_up: true,
+    },
+    Definition {
+        table: Table {
             name: "sheet_row",
             columns: &[
                 ("sheet_id", Column::Big),
