@@ -85,6 +85,27 @@ impl Fingerprint {
     }
 }
 
+impl Page {
+    /// How many rows to read: one more than the page holds, so that it is seen whether there are any.
+    pub fn most(&self) -> u64 {
+        u64::try_from(self.size).unwrap_or(0) + 1
+    }
+
+    /// The rows of the page, of those that were read in the list's order, and whether others are before and after them.
+    pub fn cut<T>(&self, mut rows: Vec<T>) -> (Vec<T>, bool, bool) {
+        let more = rows.len() > self.size;
+        if more && self.backwards {
+            rows.remove(0);
+        }
+        rows.truncate(self.size);
+        if self.backwards {
+            (rows, more, self.from.is_some())
+        } else {
+            (rows, self.from.is_some(), more)
+        }
+    }
+}
+
 impl PageArguments {
     /// Checks them against the list that they are for.
     pub fn check(&self, list: &Fingerprint) -> ApiResult<Page> {
@@ -122,5 +143,33 @@ impl PageArguments {
             backwards,
             size,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_where_it_ends_and_says_what_is_around_it() {
+        let page = |backwards, from: Option<&str>| Page {
+            from: from.map(|part| vec![part.to_owned()]),
+            backwards,
+            size: 2,
+        };
+        assert_eq!(page(false, None).most(), 3);
+        assert_eq!(
+            page(false, None).cut(vec![1, 2, 3]),
+            (vec![1, 2], false, true)
+        );
+        assert_eq!(
+            page(false, Some("0")).cut(vec![1, 2]),
+            (vec![1, 2], true, false)
+        );
+        assert_eq!(
+            page(true, Some("4")).cut(vec![1, 2, 3]),
+            (vec![2, 3], true, true)
+        );
+        assert_eq!(page(true, None).cut(vec![2, 3]), (vec![2, 3], false, false));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         ApiError, ApiResult, NodeId, PageArguments, UserError, UserErrorCode, WriteOptions,
         context::{caller, services, writer},
         node_id::NodeKind,
-        page::{Fingerprint, Page, bad_cursor},
+        page::{Fingerprint, bad_cursor},
     },
     auth::Language,
     db::OrganisationId,
@@ -312,12 +312,8 @@ async fn list(
 ) -> ApiResult<VendorConnection> {
     let database = &services(context)?.database;
     let fingerprint = Fingerprint::of(&(&kinds, &offer));
-    let Page {
-        from,
-        backwards,
-        size,
-    } = arguments.check(&fingerprint)?;
-    let from = from.map(|parts| read_cursor(&parts)).transpose()?;
+    let page = arguments.check(&fingerprint)?;
+    let from = page.from.as_deref().map(read_cursor).transpose()?;
     let search = offer.search.as_deref().map(fold_search).transpose()?;
     let system = offer.system.as_deref().map(fold_search).transpose()?;
     let list = ListQuery {
@@ -331,22 +327,13 @@ async fn list(
         .iter()
         .map(wanted)
         .fold(Wanted::default(), Wanted::or);
-    let most = u64::try_from(size).unwrap_or(0) + 1;
-    let mut vendors = entity::list(database, &list, wanted, from.as_ref(), backwards, most).await?;
-    let more = vendors.len() > size;
-    if more && backwards {
-        vendors.remove(0);
-    }
-    vendors.truncate(size);
+    let (backwards, most) = (page.backwards, page.most());
+    let vendors = entity::list(database, &list, wanted, from.as_ref(), backwards, most).await?;
+    let (vendors, previous, next) = page.cut(vendors);
     let total_count = if ahead.field("totalCount").exists() {
         entity::count(database, &list).await?
     } else {
         0
-    };
-    let (previous, next) = if backwards {
-        (more, from.is_some())
-    } else {
-        (from.is_some(), more)
     };
     let total = VendorTotal { total_count };
     let mut connection = Connection::with_additional_fields(previous, next, total);

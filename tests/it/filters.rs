@@ -352,6 +352,16 @@ async fn each_filter_lists_and_counts_exactly_what_it_says(
             json!({ "daysSinceLastMilestoneAtLeast": 11, "daysSinceLastMilestoneAtMost": 29 }),
             &[],
         ),
+        (
+            json!({ "waitingBusinessDaysAtLeast": 0, "open": null }),
+            &[CLINIC, DENTIST],
+        ),
+        (
+            json!({ "waitingBusinessDaysAtLeast": 6 }),
+            &[CLINIC, DENTIST],
+        ),
+        (json!({ "waitingBusinessDaysAtLeast": 7 }), &[DENTIST]),
+        (json!({ "waitingBusinessDaysAtLeast": 1_000 }), &[]),
         (json!({ "search": "ﾐﾅﾄ" }), &[CLINIC, PHARMACY]),
         (
             json!({ "search": "みなと", "open": null }),
@@ -399,9 +409,39 @@ async fn without_a_filter_a_list_holds_what_it_holds_with_an_empty_one(
 
 #[rstest]
 #[tokio::test]
+async fn each_facility_of_a_list_says_how_long_it_has_waited(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let document =
+        "{ facilities(first: 100, filter: { open: null }) { nodes { name waitingBusinessDays } } }";
+    let data = scene.api.data(&ministry(), document, json!({})).await;
+    let nodes = data["facilities"]["nodes"].as_array().unwrap();
+    let waited = |name: &str| {
+        let node = nodes.iter().find(|node| node["name"] == name).unwrap();
+        node["waitingBusinessDays"].clone()
+    };
+    assert_eq!(waited(CLINIC), 6, "since its installation");
+    assert_eq!(waited(DENTIST), 418, "since it opened");
+    for (name, why) in [
+        (HOSPITAL, "closed"),
+        (PHARMACY, "live"),
+        (NEWCOMER, "to come"),
+    ] {
+        assert_eq!(waited(name), Value::Null, "{why}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_age_below_no_days_is_refused(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-    #[values("daysSinceLastMilestoneAtLeast", "daysSinceLastMilestoneAtMost")] filter: &str,
+    #[values(
+        "daysSinceLastMilestoneAtLeast",
+        "daysSinceLastMilestoneAtMost",
+        "waitingBusinessDaysAtLeast"
+    )]
+    filter: &str,
 ) {
     let api = Api::new(backend).await;
     let mut variables = json!({ "filter": {} });

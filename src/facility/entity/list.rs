@@ -252,6 +252,9 @@ pub struct ListQuery {
     pub last_milestone_until: Option<NaiveDate>,
     /// The last milestone was reached on or after this day.
     pub last_milestone_from: Option<NaiveDate>,
+    /// Open on the first day, not live, and its last milestone was reached, or it was opened if there is none, on the
+    /// second or before.
+    pub waiting_since: Option<(NaiveDate, NaiveDate)>,
     /// The order.
     pub order: Order,
     /// Backwards.
@@ -439,6 +442,7 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         blocked,
         last_milestone_until,
         last_milestone_from,
+        waiting_since,
         order: _,
         descending: _,
     } = list;
@@ -469,12 +473,15 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         query.push(" AND s.public_institution = ").bind(public);
     }
     if let Some((day, open)) = *open {
-        query.push(if open { " AND (" } else { " AND NOT (" });
-        query.push("s.opened_on <= ").bind(day);
-        query
-            .push(" AND (s.closed_on IS NULL OR s.closed_on > ")
-            .bind(day);
-        query.push("))");
+        query.push(if open { " AND " } else { " AND NOT " });
+        push_open(query, day);
+    }
+    if let Some((today, since)) = *waiting_since {
+        query.push(" AND ");
+        push_open(query, today);
+        query.push(" AND s.stage <> ").bind(Stage::Live.code());
+        query.push(" AND COALESCE(s.last_milestone_on, s.opened_on) <= ");
+        query.bind(since);
     }
     if let Some(day) = *last_milestone_until {
         query.push(" AND s.last_milestone_on <= ").bind(day);
@@ -507,6 +514,12 @@ fn push_where(query: &mut Query, database: &Database, scope: &Scope, list: &List
         }
         query.push(")");
     }
+}
+
+fn push_open(query: &mut Query, day: NaiveDate) {
+    query.push("(s.opened_on <= ").bind(day);
+    query.push(" AND (s.closed_on IS NULL OR s.closed_on > ");
+    query.bind(day).push("))");
 }
 
 fn push_blocked(query: &mut Query, blocked: &BlockedFilter) {

@@ -94,6 +94,9 @@ pub struct FacilityFilter {
     pub days_since_last_milestone_at_least: Option<i32>,
     /// The last milestone was reached at most this many days ago.
     pub days_since_last_milestone_at_most: Option<i32>,
+    /// Open, not live, and at least so many business days have passed since the last milestone, or since it opened if
+    /// there is none.
+    pub waiting_business_days_at_least: Option<i32>,
 }
 
 impl Default for FacilityFilter {
@@ -116,6 +119,7 @@ impl Default for FacilityFilter {
             blocked: None,
             days_since_last_milestone_at_least: None,
             days_since_last_milestone_at_most: None,
+            waiting_business_days_at_least: None,
         }
     }
 }
@@ -278,40 +282,30 @@ async fn page(
     let database = &services.database;
     let actor = &caller(context)?.actor;
     let scope = actor.scope(Permission::FacilityRead);
-    let cursor = page
-        .from
-        .map(|parts| Cursor::read(list.order, &parts).ok_or_else(bad_cursor))
+    let from = page.from.as_deref();
+    let cursor = from
+        .map(|parts| Cursor::read(list.order, parts).ok_or_else(bad_cursor))
         .transpose()?;
     let ahead = context.look_ahead();
     let mut selected = Selected::of(&ahead.field("nodes"));
     let by_edge = Selected::of(&ahead.field("edges").field("node"));
     selected.merge(by_edge);
-    let most = u64::try_from(page.size).unwrap_or(0) + 1;
-    let mut rows = entity::list(
+    let rows = entity::list(
         database,
         &scope,
         list,
         selected.fields,
         cursor.as_ref(),
         page.backwards,
-        most,
+        page.most(),
     )
     .await?;
-    let more = rows.len() > page.size;
-    if more && page.backwards {
-        rows.remove(0);
-    }
-    rows.truncate(page.size);
+    let (rows, before, after) = page.cut(rows);
     let counted = ahead.field("totalCount").exists() || ahead.field("totalCountIsExact").exists();
     let total = if counted {
         entity::count_up_to(database, &scope, list, COUNTED_UP_TO + 1).await?
     } else {
         0
-    };
-    let (before, after) = if page.backwards {
-        (more, cursor.is_some())
-    } else {
-        (cursor.is_some(), more)
     };
     let total = ListTotal::up_to(total, COUNTED_UP_TO);
     let mut connection = Connection::with_additional_fields(before, after, total);
@@ -365,6 +359,8 @@ fn list_query(
     };
     let blocked = filter.blocked.map(|blocked| blocked_filter(blocked, today));
     let blocked = blocked.transpose()?;
+    let waiting = filter.waiting_business_days_at_least;
+    let waiting = waiting.map(|days| business_days_ago(days, today));
     let member = |id: Option<ID>| id.as_ref().map(organisation_id).transpose();
     Ok(ListQuery {
         search,
@@ -387,20 +383,25 @@ fn list_query(
         blocked,
         last_milestone_until: ago(filter.days_since_last_milestone_at_least)?,
         last_milestone_from: ago(filter.days_since_last_milestone_at_most)?,
+        waiting_since: waiting.transpose()?.map(|since| (today, since)),
         order: order.field,
         descending: order.descending,
     })
 }
 
+fn business_days_ago(days: i32, today: chrono::NaiveDate) -> ApiResult<chrono::NaiveDate> {
+    u32::try_from(days)
+        .map(|days| business_days_before(today, days.min(MOST_BUSINESS_DAYS)))
+        .map_err(|_| ApiError::bad_input("BAD_FILTER", "business days are 0 or more"))
+}
+
 fn blocked_filter(blocked: BlockedInput, today: chrono::NaiveDate) -> ApiResult<BlockedFilter> {
-    let since = |days: i32| {
-        u32::try_from(days)
-            .map(|days| business_days_before(today, days.min(MOST_BUSINESS_DAYS)))
-            .map_err(|_| ApiError::bad_input("BAD_FILTER", "business days are 0 or more"))
-    };
+    let since = blocked.business_days_at_least;
     Ok(BlockedFilter {
         by: blocked.by,
-        since: blocked.business_days_at_least.map(since).transpose()?,
+        since: since
+            .map(|days| business_days_ago(days, today))
+            .transpose()?,
     })
 }
 

@@ -38,6 +38,7 @@ pub struct FacilityFields {
     past_codes: Vec<(String, NaiveDate)>,
     planned: Vec<(Milestone, NaiveDate)>,
     blockers: Vec<FacilityBlocker>,
+    waiting: Option<i32>,
     timeline: Vec<TimelineRow>,
 }
 
@@ -64,6 +65,7 @@ impl PlainFields for FacilityFields {
             "closedOn" => row.closed_on.map(Date).to_value(),
             "stage" => row.stage.to_value(),
             "lastMilestoneOn" => row.last_milestone_on.map(Date).to_value(),
+            "waitingBusinessDays" => self.waiting.map_or(Value::Null, Value::from),
             "version" => row.version.into(),
             "reference" => self.reference.as_deref().map_or(Value::Null, text),
             "vendor" => field.optional(row.vendor.as_ref())?,
@@ -263,6 +265,12 @@ impl FacilityFields {
         self.row.last_milestone_on.map(Date)
     }
 
+    /// For how many business days it has waited for its next milestone: since the last, or since it opened if there is
+    /// none. Null once it is live, and while it is not open.
+    async fn waiting_business_days(&self) -> Option<i32> {
+        self.waiting
+    }
+
     /// Counts up with every change: give it as `expectedVersion` to change only what you read.
     async fn version(&self) -> i32 {
         self.row.version
@@ -317,13 +325,23 @@ impl FacilityFields {
 
 impl FacilityBlocker {
     fn told(blocker: Blocker, since: NaiveDate, today: NaiveDate) -> Self {
-        let waited = business_days(since, today);
         Self {
             blocker,
             since: Date(since),
-            business_days: i32::try_from(waited).unwrap_or(i32::MAX),
+            business_days: waited(since, today),
         }
     }
+}
+
+fn waited(since: NaiveDate, today: NaiveDate) -> i32 {
+    i32::try_from(business_days(since, today)).unwrap_or(i32::MAX)
+}
+
+/// For how many business days a facility has waited for its next milestone.
+fn waiting(row: &FacilityRow, today: NaiveDate) -> Option<i32> {
+    let since = row.last_milestone_on.unwrap_or(row.opened_on);
+    let open = row.opened_on <= today && row.closed_on.is_none_or(|day| day > today);
+    (open && row.stage != Stage::Live).then(|| waited(since, today))
 }
 
 impl FacilityFields {
@@ -468,6 +486,7 @@ impl Selected {
                 past_codes: past_codes.remove(&row.id).unwrap_or_default(),
                 planned: planned.remove(&row.id).unwrap_or_default(),
                 blockers: blocked.remove(&row.id).map(told).unwrap_or_default(),
+                waiting: waiting(&row, today),
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
             })

@@ -178,26 +178,16 @@ async fn connection(
 ) -> ApiResult<InstallationConnection> {
     let database = &services(context)?.database;
     let scope = caller(context)?.actor.scope(Permission::FacilityRead);
-    let from = page.from.map(|parts| read_cursor(&parts)).transpose()?;
-    let most = u64::try_from(page.size).unwrap_or(0) + 1;
-    let mut rows =
-        entity::list(database, &scope, list, from.as_ref(), page.backwards, most).await?;
-    let more = rows.len() > page.size;
-    if more && page.backwards {
-        rows.remove(0);
-    }
-    rows.truncate(page.size);
+    let from = page.from.as_deref().map(read_cursor).transpose()?;
+    let (backwards, most) = (page.backwards, page.most());
+    let rows = entity::list(database, &scope, list, from.as_ref(), backwards, most).await?;
+    let (rows, previous, next) = page.cut(rows);
     let ahead = context.look_ahead();
     let counted = ahead.field("totalCount").exists() || ahead.field("totalCountIsExact").exists();
     let total = if counted {
         entity::count_up_to(database, &scope, list, COUNTED_UP_TO + 1).await?
     } else {
         0
-    };
-    let (previous, next) = if page.backwards {
-        (more, from.is_some())
-    } else {
-        (from.is_some(), more)
     };
     let total = ListTotal::up_to(total, COUNTED_UP_TO);
     let mut connection = Connection::with_additional_fields(previous, next, total);
