@@ -330,6 +330,21 @@ pub async fn upsert_states(transaction: &Transaction, rows: Vec<Values>) -> Resu
         .await
 }
 
+/// Counts the versions of facilities up, whose states are otherwise as they were.
+pub async fn count_versions_up(
+    database: &Database,
+    transaction: &Transaction,
+    ids: &[FacilityId],
+) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut query = Query::new("UPDATE facility_state SET version = version + 1 WHERE facility_id");
+    query.bind_ids(database.backend(), ids.iter().map(|id| id.0));
+    query.execute(transaction).await?;
+    Ok(())
+}
+
 /// The day of something of a facility, by its code: a planned date, or the day since which a blocker is there. `None`
 /// if there is no such day any more.
 pub type CurrentDay = (FacilityId, i16, Option<NaiveDate>);

@@ -10,7 +10,7 @@ use crate::{
         service::{FacilityChange, record},
     },
     milestone::{
-        Blocker, Derived, Event,
+        Aspect, Blocker, Derived, Event,
         entity::{self, CurrentDay, FACILITY_BLOCKER, MILESTONE_PLAN},
     },
 };
@@ -58,7 +58,14 @@ pub async fn commit(
     };
     match amended {
         [one] if one.before.is_some() => entity::update_state(transaction, state(one)).await?,
-        many => entity::upsert_states(transaction, many.iter().map(state).collect()).await?,
+        many => {
+            let (counted_up, others): (Vec<&Amended>, Vec<&Amended>) =
+                many.iter().partition(|one| stays(one));
+            let ids: Vec<FacilityId> = counted_up.iter().map(|one| one.facility).collect();
+            entity::count_versions_up(writer.database, transaction, &ids).await?;
+            let states = others.into_iter().map(state).collect();
+            entity::upsert_states(transaction, states).await?;
+        }
     }
     let plans: Vec<CurrentDay> = amended.iter().flat_map(changed_plans).collect();
     entity::write_days(writer.database, transaction, &MILESTONE_PLAN, &plans).await?;
@@ -74,6 +81,14 @@ pub async fn commit(
             events: ids.by_ref().take(one.events.len()).collect(),
         })
         .collect())
+}
+
+/// Is nothing of a facility's row changed but its version, as by a plan or a blocker?
+fn stays(one: &Amended) -> bool {
+    let row = |derived: &Derived| entity::state_values(one.facility, "", 0, &derived.current);
+    let renamed = |event: &Event| event.aspect == Aspect::Code;
+    let before = one.before.as_deref();
+    before.is_some_and(|before| row(before) == row(&one.after)) && !one.events.iter().any(renamed)
 }
 
 /// What of a facility figures count otherwise from now on.
