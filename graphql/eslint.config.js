@@ -51,7 +51,7 @@ export default [
         exceptions: {
           suffixes: ['Payload', 'Connection', 'Edge'],
           types: [
-            'AccountCode', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChainPart', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
+            'AccountCode', 'ApplicationBulkRow', 'ApplicationLine', 'ApplicationStepTaken', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChainPart', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
             'FigureReporter', 'FollowUp', 'HandoverBulkRow',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',

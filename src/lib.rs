@@ -17,6 +17,8 @@
 //! - [`sheet`]: files of facilities that are sent, checked, applied and undone
 //! - [`worklist`]: what to do next, and filters that people keep
 //! - [`vendor`]: the directory of vendors and support contractors
+//! - [`supply`]: the catalogue of readers, PCs and routers
+//! - [`procurement`]: what facilities apply for, and how far that has come
 //! - [`figures`]: how many are open, have applied, are ready and are live, on any day, as known at any instant
 //! - [`chain`]: chains, and which of them are large
 //! - [`change`]: one row for each write, its number, the change feed, idempotency
@@ -47,8 +49,10 @@ pub mod installation;
 pub mod jobs;
 pub mod mail;
 pub mod milestone;
+pub mod procurement;
 pub mod reporting;
 pub mod sheet;
+pub mod supply;
 pub mod undo;
 pub mod vendor;
 pub mod verify;

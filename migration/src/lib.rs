@@ -18,6 +18,8 @@ mod m20261127_000013_worklists;
 mod m20261127_000014_chain_parts;
 mod m20261127_000015_waves;
 mod m20261127_000016_sheet_counts;
+mod m20261127_000017_catalogue;
+mod m20261127_000018_applications;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -47,6 +49,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000014_chain_parts::Migration),
             Box::new(m20261127_000015_waves::Migration),
             Box::new(m20261127_000016_sheet_counts::Migration),
+            Box::new(m20261127_000017_catalogue::Migration),
+            Box::new(m20261127_000018_applications::Migration),
         ]
     }
 }

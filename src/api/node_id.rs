@@ -42,11 +42,15 @@ pub enum NodeKind {
     SavedFilter,
     /// A named plan of stores and dates.
     Wave,
+    /// A model of a reader, a PC or a router.
+    HardwareModel,
+    /// An application.
+    Application,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -60,6 +64,8 @@ impl NodeKind {
         Self::Sheet,
         Self::SavedFilter,
         Self::Wave,
+        Self::HardwareModel,
+        Self::Application,
     ];
 
     fn name(self) -> &'static str {
@@ -77,6 +83,8 @@ impl NodeKind {
             Self::Sheet => "Sheet",
             Self::SavedFilter => "SavedFilter",
             Self::Wave => "Wave",
+            Self::HardwareModel => "HardwareModel",
+            Self::Application => "Application",
         }
     }
 }

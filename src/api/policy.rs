@@ -65,6 +65,8 @@ root_fields! {
     InstallationChecklists "installationChecklists" Query,
     Handovers "handovers" Query,
     SupportContractors "supportContractors" Query,
+    HardwareModels "hardwareModels" Query,
+    Applications "applications" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
     Changes "changes" Query,
@@ -141,6 +143,9 @@ root_fields! {
     WaveSave "waveSave" Mutation,
     WaveDelete "waveDelete" Mutation,
     WaveBulkPlan "waveBulkPlan" Mutation,
+    HardwareModelSave "hardwareModelSave" Mutation,
+    ApplicationRecord "applicationRecord" Mutation,
+    ApplicationBulkRecord "applicationBulkRecord" Mutation,
     SavedFilterSave "savedFilterSave" Mutation,
     SavedFilterDelete "savedFilterDelete" Mutation,
     CapacityPledge "capacityPledge" Mutation,
@@ -167,7 +172,7 @@ impl RootField {
             | Self::PasswordReset
             | Self::InvitationAccept
             | Self::FacilityAccountClaim => Policy::Public,
-            Self::Viewer | Self::SupportContractors => Policy::Public,
+            Self::Viewer | Self::SupportContractors | Self::HardwareModels => Policy::Public,
             Self::Node
             | Self::Nodes
             | Self::Organisation
@@ -192,6 +197,7 @@ impl RootField {
             | Self::FacilityByReference
             | Self::Facilities
             | Self::Installations
+            | Self::Applications
             | Self::InstallationByReference
             | Self::Handovers
             | Self::Changes
@@ -242,6 +248,7 @@ impl RootField {
             | Self::FacilityReclassify => Policy::Needs(Permission::RegistryWrite),
             Self::FacilityUpdate | Self::FacilityReferenceSet | Self::FacilityBulkReferenceSet => Policy::Needs(Permission::ContactWrite),
             Self::VendorUpdate => Policy::Needs(Permission::VendorWrite),
+            Self::HardwareModelSave => Policy::Needs(Permission::SupplyWrite),
             // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
             // is linked or corrected.
             Self::FacilityLink
@@ -252,7 +259,9 @@ impl RootField {
             | Self::MilestonePlan
             | Self::MilestoneWithdraw
             | Self::MilestoneCorrect
-            | Self::MilestoneBulkRecord => {
+            | Self::MilestoneBulkRecord
+            | Self::ApplicationRecord
+            | Self::ApplicationBulkRecord => {
                 Policy::NeedsAny(&[Permission::MilestoneWrite, Permission::ApplicationWrite])
             }
             Self::WaveSave | Self::WaveDelete | Self::WaveBulkPlan => {

@@ -42,10 +42,17 @@ use crate::{
         installations_by_id,
     },
     milestone::graphql::{BlockerMutation, MilestoneMutation},
+    procurement::graphql::{
+        Application, ApplicationConnection, ProcurementMutation, ProcurementQuery,
+        applications_by_id,
+    },
     reporting::graphql::{ReportingConfirmationConnection, ReportingMutation, ReportingQuery},
     sheet::graphql::{
         Sheet, SheetConnection, SheetMutation, SheetQuery, SheetRowConnection, SheetSubscription,
         sheets_by_id,
+    },
+    supply::graphql::{
+        HardwareModel, HardwareModelConnection, SupplyMutation, SupplyQuery, models_by_id,
     },
     undo::graphql::{ChangeRecord, ChangeRecordConnection, UndoMutation, UndoQuery, changes_by_id},
     vendor::graphql::{Vendor, VendorConnection, VendorMutation, VendorQuery, vendors_by_id},
@@ -82,6 +89,10 @@ pub enum Node {
     SavedFilter(SavedFilter),
     /// A named plan of stores and dates.
     Wave(Box<Wave>),
+    /// A model of a reader, a PC or a router.
+    HardwareModel(Box<HardwareModel>),
+    /// An application.
+    Application(Box<Application>),
 }
 
 /// Queries that serve every type.
@@ -212,6 +223,20 @@ async fn find_of(
                 .map(|(id, wave)| (id, Box::new(wave))),
             Node::Wave,
         ),
+        NodeKind::HardwareModel => named(
+            models_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, model)| (id, Box::new(model))),
+            Node::HardwareModel,
+        ),
+        NodeKind::Application => named(
+            applications_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, application)| (id, Box::new(application))),
+            Node::Application,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -231,6 +256,8 @@ pub struct Query(
     AuthQuery,
     FacilityQuery,
     VendorQuery,
+    SupplyQuery,
+    ProcurementQuery,
     InstallationQuery,
     FiguresQuery,
     ChangeQuery,
@@ -253,6 +280,8 @@ pub struct Mutation(
     FacilityMutation,
     FacilityBulkMutation,
     VendorMutation,
+    SupplyMutation,
+    ProcurementMutation,
     MilestoneMutation,
     BlockerMutation,
     InstallationMutation,
@@ -281,6 +310,8 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     // The library's connections come without a description.
     .override_output_type_description::<FacilityConnection>("A page of facilities.")
     .override_output_type_description::<VendorConnection>("A page of the directory.")
+    .override_output_type_description::<HardwareModelConnection>("A page of the catalogue.")
+    .override_output_type_description::<ApplicationConnection>("A page of applications.")
     .override_output_type_description::<HandoverConnection>("A page of proposals.")
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<SheetConnection>("A page of sheets.")

@@ -73,6 +73,14 @@ pub enum UserErrorCode {
     Taken,
     /// The code does not fit the facility's kind or prefecture.
     CodeDoesNotFit,
+    /// This hardware is not made for the facility, or not what it is said to be.
+    HardwareDoesNotFit,
+    /// This hardware is no longer made.
+    HardwareDiscontinued,
+    /// The facility has no such application.
+    NoApplication,
+    /// More readers free of charge than the facility has.
+    TooManyFreeReaders,
     /// No such organisation of the kind wanted.
     UnknownOrganisation,
     /// On that day the facility does not belong to the chain of this corporation or area.

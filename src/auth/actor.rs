@@ -171,11 +171,13 @@ pub enum Permission {
     /// Confirm in the name of one's own vendor or chain how far its records are complete, pledge what it can install and
     /// answer what it is asked each month.
     ReportWrite,
+    /// Keep what the catalogue says of one's own hardware; staff keep everyone's.
+    SupplyWrite,
 }
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
@@ -192,6 +194,7 @@ impl Permission {
         Self::DirectoryRead,
         Self::VendorWrite,
         Self::ReportWrite,
+        Self::SupplyWrite,
     ];
 
     /// The name kept in the database and shown by the API.
@@ -213,6 +216,7 @@ impl Permission {
             Self::DirectoryRead => "DIRECTORY_READ",
             Self::VendorWrite => "VENDOR_WRITE",
             Self::ReportWrite => "REPORT_WRITE",
+            Self::SupplyWrite => "SUPPLY_WRITE",
         }
     }
 
@@ -233,7 +237,8 @@ impl Permission {
             | Self::FiguresRead
             | Self::DirectoryRead
             | Self::VendorWrite
-            | Self::ReportWrite => false,
+            | Self::ReportWrite
+            | Self::SupplyWrite => false,
         }
     }
 
@@ -486,7 +491,8 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::BlockerWrite
             | May::InstallationWrite
             | May::AccountsHelp
-            | May::VendorWrite => Some(Role::Editor),
+            | May::VendorWrite
+            | May::SupplyWrite => Some(Role::Editor),
             May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
             // Only those who report know whether they have.
             May::ReportWrite => None,
@@ -534,6 +540,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             _ => None,
         },
         Kind::Supplier => match permission {
+            May::SupplyWrite => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

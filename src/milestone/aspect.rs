@@ -33,6 +33,8 @@ pub enum Aspect {
     Blocker(Blocker),
     /// Its work order was opened, changed or ended.
     Installation,
+    /// One of its applications was filed, or taken a step further, by those who may record this milestone.
+    Application(Milestone),
     /// Name, address or contacts were corrected.
     Contacts,
     /// A new institution code (succession 承継).
@@ -84,6 +86,7 @@ impl Aspect {
             Self::Code => 51,
             Self::Installation => 52,
             Self::Blocker(blocker) => 60 + blocker.code(),
+            Self::Application(milestone) => 80 + milestone.code(),
         }
     }
 
@@ -92,8 +95,10 @@ impl Aspect {
         let milestones = Milestone::ALL.into_iter().map(Self::Milestone);
         let plans = Milestone::ALL.into_iter().map(Self::Plan);
         let blockers = Blocker::ALL.into_iter().map(Self::Blocker);
+        let applications = Milestone::ALL.into_iter().map(Self::Application);
         milestones
             .chain(plans)
+            .chain(applications)
             .chain(blockers)
             .chain(Self::SINGLE)
             .find(|aspect| aspect.code() == code)

@@ -52,9 +52,9 @@ impl Topic {
     /// What an event of this aspect is about; `None` for the registry, which has permissions of its own.
     pub fn of(aspect: Aspect) -> Option<Self> {
         match aspect {
-            Aspect::Milestone(milestone) | Aspect::Plan(milestone) => {
-                Some(Self::Milestone(milestone))
-            }
+            Aspect::Milestone(milestone)
+            | Aspect::Plan(milestone)
+            | Aspect::Application(milestone) => Some(Self::Milestone(milestone)),
             Aspect::Blocker(_) => Some(Self::Blocker),
             Aspect::Installation => Some(Self::Installation),
             Aspect::Vendor | Aspect::Chain => Some(Self::Link),

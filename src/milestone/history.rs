@@ -399,6 +399,7 @@ impl Deriving {
             | Aspect::Opened
             | Aspect::Closed
             | Aspect::Installation
+            | Aspect::Application(_)
             | Aspect::Contacts
             | Aspect::Code => {}
         }

@@ -18,6 +18,7 @@ use crate::{
             BulkOutcome, Draft, ErrorPolicy, MOST_ROWS, RowOutcome, Taken, Working, Written, commit,
         },
     },
+    procurement,
 };
 
 /// What became of an undoing.
@@ -108,6 +109,7 @@ pub async fn undo(
     let amended = request.draft.amended();
     let written = commit(writer, &transaction, change, &amended).await?;
     installation::service::restore(writer, &transaction, undone, change, &amended).await?;
+    procurement::service::restore(writer, &transaction, undone, change, &amended).await?;
     let stores = request.taken_back();
     request
         .waves
@@ -265,6 +267,10 @@ fn compensation(history: &History, undone: &[EventId]) -> Result<Vec<Event>, Pro
             None if event.id.is_some_and(|id| voided.contains(&id)) => {}
             None if event.aspect == Aspect::Installation => {
                 made.push(order_restored(history, event, undone))
+            }
+            // What its applications are told of by is told of again: they stand otherwise from now on.
+            None if matches!(event.aspect, Aspect::Application(_)) => {
+                made.push(Event::set(event.aspect, event.effective_on, None));
             }
             None => made.push(Event::voided(event)),
             Some(id) if undone.contains(&id) => {}

@@ -386,3 +386,24 @@ pub async fn work_digests(
         }
     }
 }
+
+/// How many rows of an outcome sheets have by their own count and by ours, where the two differ: sheet, outcome, as
+/// counted now, as kept.
+pub async fn wrong_sheet_counts(
+    snapshot: &DatabaseTransaction,
+) -> Result<Vec<(i64, i16, i64, i64)>, DbErr> {
+    let rows = Query::new(
+        "SELECT sheet_id, outcome, CAST(sum(counted) AS BIGINT), CAST(sum(kept) AS BIGINT) FROM ( \
+         SELECT sheet_id, outcome, count(*) AS counted, 0 AS kept FROM sheet_row GROUP BY sheet_id, outcome \
+         UNION ALL SELECT sheet_id, outcome, 0, row_count FROM sheet_count) AS both_counts \
+         GROUP BY sheet_id, outcome HAVING sum(counted) <> sum(kept) ORDER BY sheet_id, outcome",
+    )
+    .all(snapshot)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.take()?, row.take()?, row.take()?, row.take()?))
+        })
+        .collect()
+}

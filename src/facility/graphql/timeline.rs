@@ -52,6 +52,8 @@ pub enum TimelineEventKind {
     AreaSet,
     /// Its work order was opened, changed or ended.
     InstallationChanged,
+    /// One of its applications was filed, or went a step further.
+    ApplicationChanged,
     /// Its name, address or contacts were corrected.
     ContactsUpdated,
     /// It got a new institution code.
@@ -157,6 +159,7 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         Aspect::Corporation => (Kind::CorporationSet, None),
         Aspect::Area => (Kind::AreaSet, None),
         Aspect::Installation => (Kind::InstallationChanged, None),
+        Aspect::Application(_) => (Kind::ApplicationChanged, None),
         Aspect::Contacts => (Kind::ContactsUpdated, None),
         Aspect::Code => (Kind::CodeSucceeded, None),
     };

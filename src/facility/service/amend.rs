@@ -134,12 +134,13 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
             Some(Permission::LinkWrite)
         }
         Aspect::Contractor => Some(Permission::HandOn),
-        // Milestones, plans, blockers and work orders have their own mutations, contacts are written anew, and a code, with the prefecture
-        // that follows from it, is succeeded by another.
+        // Milestones, plans, blockers, work orders and applications have their own mutations, contacts are written anew,
+        // and a code, with the prefecture that follows from it, is succeeded by another.
         Aspect::Milestone(_)
         | Aspect::Plan(_)
         | Aspect::Blocker(_)
         | Aspect::Installation
+        | Aspect::Application(_)
         | Aspect::Contacts
         | Aspect::Code
         | Aspect::Prefecture => None,

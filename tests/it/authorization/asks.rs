@@ -68,6 +68,7 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             | F::FacilityBulkReferenceSet
             | F::BlockerBulkRecord
             | F::InstallationBulkRecord
+            | F::ApplicationBulkRecord
             | F::HandoverPropose
             | F::HandoverAnswer
             | F::HandoverWithdraw
@@ -261,6 +262,31 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         // The directory is no secret: another's entry is seen and not kept.
         F::Vendors => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),
         F::SupportContractors => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),
+        // Neither is the catalogue.
+        F::HardwareModels => query(Aim::Nothing, "(first: 10)".to_owned(), "{ nodes { id } }"),
+        F::HardwareModelSave => mutation(
+            Aim::Organisation,
+            json!({ "supplierId": target.organisation(Kind::Supplier), "class": "ROUTER", "name": "made up",
+                "number": format!("made-up-{unique}"), "kinds": ["PHARMACY"], "lines": ["IP_VPN"] }),
+        ),
+        F::Applications => query(
+            Aim::Facility,
+            format!(
+                "(first: 10, filter: {{ facility: {{ code: \"{}\" }} }})",
+                target.code
+            ),
+            "{ nodes { id } }",
+        ),
+        // Every kind that may record anything may record that readers arrived.
+        F::ApplicationRecord => mutation(
+            Aim::Facility,
+            json!({ "facility": facility, "kind": "READER", "step": "DELIVER", "on": "2021-12-01" }),
+        ),
+        F::ApplicationBulkRecord => mutation(
+            Aim::Facility,
+            json!({ "errorPolicy": "REJECT_ALL", "rows": [{ "facility": facility, "kind": "READER", "step": "DELIVER",
+                "on": "2021-12-01" }] }),
+        ),
         F::VendorUpdate => {
             let kept = match kind {
                 Kind::SupportContractor => Kind::SupportContractor,

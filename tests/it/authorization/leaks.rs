@@ -59,6 +59,7 @@ fn traces(target: &Target) -> Vec<String> {
         target.link.clone(),
         target.token.clone(),
         target.wave.clone(),
+        target.application.clone(),
         "outside".to_owned(),
     ];
     for kind in Kind::ALL {
@@ -226,6 +227,7 @@ async fn an_id_of_what_is_out_of_scope_is_as_good_as_one_made_up(
         outside.handover.clone(),
         outside.sheet.clone(),
         outside.token.clone(),
+        outside.application.clone(),
         outside.invitation(Kind::Vendor),
         outside.organisation(Kind::Vendor),
         outside.organisation(Kind::Facility),
@@ -298,6 +300,11 @@ async fn a_write_to_what_is_out_of_scope_answers_like_one_to_nothing(
             "milestoneCorrect",
             "facility { id } eventIds",
             json!({ "eventId": scene.outside.event }),
+        ),
+        (
+            "applicationRecord",
+            "application { id } version",
+            json!({ "kind": "READER", "step": "DELIVER", "on": "2021-12-01", "expectedVersion": 1 }),
         ),
         (
             "facilityUpdate",

@@ -41,6 +41,8 @@ pub struct Target {
     pub link: String,
     /// The global id of a wave of its chain that has it.
     pub wave: String,
+    /// The global id of its application for readers.
+    pub application: String,
     /// The organisations around it, one of each kind.
     pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
@@ -128,6 +130,7 @@ impl Scene {
             handover: String::new(),
             link: String::new(),
             wave: String::new(),
+            application: String::new(),
             organisations: HashMap::new(),
             token: String::new(),
         };
@@ -260,6 +263,10 @@ impl Scene {
                  '{{"identified":"Code","version":1,"wishes":[],"before":[],"note":null,"problems":[]}}')"#
             ))
             .await;
+        let count = format!(
+            "INSERT INTO sheet_count (sheet_id, outcome, row_count) VALUES ({sheet}, 1, 1)"
+        );
+        self.world.database.run(&count).await;
         let vendor = self.someone(Some(Kind::Vendor), Role::Admin, side);
         let token = json!({ "organisationId": self.target(side).organisation(Kind::Vendor), "name": "sheet", "role": "EDITOR",
             "permissions": ["FACILITY_READ"], "expiresAt": "2022-06-01T00:00:00Z" });
@@ -271,7 +278,24 @@ impl Scene {
         let planned = json!({ "waveId": wave["wave"]["id"], "rows": [{ "facility": { "id": facility }, "on": "2022-03-01" }] });
         self.write(&ministry, "waveBulkPlan", "changeId", planned)
             .await;
+        let supplier = self.target(side).organisation(Kind::Supplier);
+        let model = json!({ "supplierId": supplier, "class": "READER", "name": "みるカード", "number": "MC-1",
+            "kinds": ["MEDICAL_CLINIC"] });
+        let model = self
+            .write(
+                &ministry,
+                "hardwareModelSave",
+                "hardwareModel { id }",
+                model,
+            )
+            .await;
+        let filed = json!({ "facility": { "id": facility }, "kind": "READER", "step": "RECEIVE", "on": "2021-06-01",
+            "lines": [{ "modelId": model["hardwareModel"]["id"], "freeQuantity": 1 }] });
+        let filed = self
+            .write(&ministry, "applicationRecord", "application { id }", filed)
+            .await;
         let target = self.target(side);
+        target.application = filed["application"]["id"].as_str().unwrap().to_owned();
         target.wave = wave["wave"]["id"].as_str().unwrap().to_owned();
         target.facility = facility;
         target.event = recorded["eventIds"][0].as_str().unwrap().to_owned();

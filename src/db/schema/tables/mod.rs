@@ -2,10 +2,14 @@
 
 mod deployment;
 mod facilities;
+mod hardware;
 
 use super::Definition;
 
 /// All tables, but that of the applied migrations and the search index of SQLite.
 pub fn all_tables() -> impl Iterator<Item = &'static Definition> {
-    facilities::TABLES.iter().chain(deployment::TABLES)
+    facilities::TABLES
+        .iter()
+        .chain(deployment::TABLES)
+        .chain(hardware::TABLES)
 }

@@ -2,6 +2,7 @@
 //! databases, and its answer is compared with the committed one.
 
 mod chain;
+mod hardware;
 mod reporting;
 mod sheets;
 mod worklist;
@@ -73,6 +74,7 @@ impl Story {
         served.user("vendor", Kind::Vendor, Role::Admin).await;
         served.user("chain", Kind::Chain, Role::Editor).await;
         served.user("office", Kind::Chain, Role::Admin).await;
+        served.user("maker", Kind::Supplier, Role::Editor).await;
         served
             .user("helper", Kind::SupportContractor, Role::Editor)
             .await;
@@ -209,6 +211,7 @@ async fn every_operation_document_answers_its_users(
     reading(&mut story, &clinic).await;
     directory(&mut story).await;
     figures(&mut story).await;
+    hardware::months(&mut story).await;
     endings(&mut story).await;
     let written: BTreeSet<String> = story.documents.keys().cloned().collect();
     assert_eq!(story.told, written, "every document is run");
@@ -572,6 +575,10 @@ fn measured(
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "reference": format!("S-{code}") }));
     let names: Vec<Value> = names.collect();
+    let accepted = codes
+        .iter()
+        .map(|code| json!({ "facility": { "code": code }, "kind": "USE", "step": "ACCEPT", "on": "2021-12-02" }));
+    let accepted: Vec<Value> = accepted.collect();
     let days_of_stores = codes
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "on": "2022-01-14" }));
@@ -614,6 +621,12 @@ fn measured(
         ),
         ("FollowUps", json!({ "month": "2021-11", "first": rows })),
         ("Handovers", json!({ "first": rows })),
+        ("Applications", json!({ "first": rows })),
+        ("HardwareModels", json!({ "first": rows })),
+        (
+            "RecordApplications",
+            json!({ "input": { "dryRun": true, "errorPolicy": "REJECT_ALL", "rows": accepted } }),
+        ),
         ("Sheets", json!({ "first": rows })),
         ("SheetRows", json!({ "sheetId": sheet, "first": rows })),
         ("FacilityTimeline", json!({ "id": clinic })),
@@ -694,11 +707,14 @@ async fn put_to_work(served: &Served, codes: &[String]) {
     let orders: Vec<Value> = codes.iter().map(row).collect();
     let row = |code: &String| json!({ "facility": { "code": code }, "blocker": "NO_PC", "on": "2021-12-01" });
     let blockers: Vec<Value> = codes.iter().map(row).collect();
+    let row = |code: &String| json!({ "facility": { "code": code }, "kind": "USE", "step": "RECEIVE", "on": "2021-12-01" });
+    let applications: Vec<Value> = codes.iter().map(row).collect();
     for (name, rows) in [
         ("RecordInstallations", orders),
         ("RecordBlockers", blockers),
+        ("RecordApplications", applications),
     ] {
-        let input = json!({ "input": { "rows": rows } });
+        let input = json!({ "input": { "rows": rows, "errorPolicy": "REJECT_ALL" } });
         let response = served
             .post(Some("ministry"), &documents()[name], &input)
             .await;

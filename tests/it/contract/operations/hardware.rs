@@ -1,0 +1,43 @@
+//! A maker keeps its catalogue, a chain applies for readers, and the fund ships them.
+
+use serde_json::{Value, json};
+
+use super::{CLINIC, PHARMACY, Story, text};
+
+pub async fn months(story: &mut Story) {
+    let maker = story.organisation("maker").await;
+    let reader = json!({ "input": {
+        "supplierId": maker, "class": "READER", "name": "みるカード", "number": "MC-1",
+        "kinds": ["HOSPITAL", "MEDICAL_CLINIC", "DENTAL_CLINIC", "PHARMACY"],
+    } });
+    let saved = story.tell(Some("maker"), "SaveHardwareModel", reader).await;
+    let reader = text(&saved, "/data/hardwareModelSave/hardwareModel/id");
+    let terminal = json!({ "input": {
+        "supplierId": maker, "class": "PC", "name": "窓口端末", "number": "PC-9", "kinds": ["PHARMACY"],
+        "lines": ["IP_VPN", "IPSEC_IKE"], "readerIds": [reader], "discontinuedOn": "2022-03-31",
+    } });
+    story.repeat("maker", "SaveHardwareModel", terminal).await;
+    let wanted = json!({ "filter": { "kind": "PHARMACY", "made": true }, "first": 10 });
+    story.tell(None, "HardwareModels", wanted).await;
+
+    // The pharmacy was said to have applied long ago, so that only its lines are new.
+    let lines = json!([{ "modelId": reader, "freeQuantity": 1 }]);
+    let filed = json!({ "input": { "facility": { "code": PHARMACY }, "kind": "READER", "step": "RECEIVE",
+        "on": "2021-12-13", "lines": lines } });
+    story.tell(Some("chain"), "RecordApplication", filed).await;
+    let row = |code: &str, kind: &str, step: &str, on: &str| -> Value {
+        json!({ "facility": { "code": code }, "kind": kind, "step": step, "on": on })
+    };
+    let rows = json!({ "input": { "errorPolicy": "REJECT_FAILED_ROWS", "rows": [
+        row(PHARMACY, "READER", "SEND", "2021-12-15"),
+        row(PHARMACY, "CERTIFICATE", "RECEIVE", "2021-12-15"),
+        row(CLINIC, "READER", "SEND", "2021-12-15"),
+        { "facility": { "code": PHARMACY }, "kind": "CERTIFICATE", "step": "ISSUE", "on": "2021-12-17",
+          "expiresOn": "2023-12-17" },
+    ] } });
+    story
+        .tell_with_errors("ministry", "RecordApplications", rows)
+        .await;
+    let mine = json!({ "filter": { "facility": { "code": PHARMACY } }, "first": 10 });
+    story.tell(Some("vendor"), "Applications", mine).await;
+}
