@@ -301,6 +301,30 @@ pub fn state_values(facility: FacilityId, code: &str, version: i32, current: &Cu
     values
 }
 
+/// Are the rows of two states the same, but for code and version? Named one by one, so that a new column can't be
+/// forgotten here.
+pub fn same_state(one: &Current, other: &Current) -> bool {
+    let Current {
+        cell,
+        public_institution,
+        opened_on,
+        closed_on,
+        contractor,
+        corporation,
+        area,
+        reached_on,
+        // In tables of their own.
+        planned_on: _,
+        blocked_since: _,
+    } = one;
+    *cell == other.cell
+        && *public_institution == other.public_institution
+        && (*opened_on, *closed_on) == (other.opened_on, other.closed_on)
+        && *contractor == other.contractor
+        && (*corporation, *area) == (other.corporation, other.area)
+        && *reached_on == other.reached_on
+}
+
 /// Appends events and answers their ids, in their order.
 pub async fn insert_events(
     transaction: &Transaction,

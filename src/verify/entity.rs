@@ -388,13 +388,14 @@ pub async fn work_digests(
 }
 
 /// How many rows of an outcome sheets have by their own count and by ours, where the two differ: sheet, outcome, as
-/// counted now, as kept.
+/// counted now, as kept. A sheet that is being forgotten has no counts any more.
 pub async fn wrong_sheet_counts(
     snapshot: &DatabaseTransaction,
 ) -> Result<Vec<(i64, i16, i64, i64)>, DbErr> {
     let rows = Query::new(
         "SELECT sheet_id, outcome, CAST(sum(counted) AS BIGINT), CAST(sum(kept) AS BIGINT) FROM ( \
-         SELECT sheet_id, outcome, count(*) AS counted, 0 AS kept FROM sheet_row GROUP BY sheet_id, outcome \
+         SELECT sheet_id, outcome, count(*) AS counted, 0 AS kept FROM sheet_row \
+         WHERE sheet_id IN (SELECT sheet_id FROM sheet_count) GROUP BY sheet_id, outcome \
          UNION ALL SELECT sheet_id, outcome, 0, row_count FROM sheet_count) AS both_counts \
          GROUP BY sheet_id, outcome HAVING sum(counted) <> sum(kept) ORDER BY sheet_id, outcome",
     )

@@ -38,7 +38,7 @@ pub struct FacilityFields {
     past_codes: Vec<(String, NaiveDate)>,
     planned: Vec<(Milestone, NaiveDate)>,
     blockers: Vec<FacilityBlocker>,
-    waiting: Option<i32>,
+    today: NaiveDate,
     timeline: Vec<TimelineRow>,
 }
 
@@ -65,7 +65,7 @@ impl PlainFields for FacilityFields {
             "closedOn" => row.closed_on.map(Date).to_value(),
             "stage" => row.stage.to_value(),
             "lastMilestoneOn" => row.last_milestone_on.map(Date).to_value(),
-            "waitingBusinessDays" => self.waiting.map_or(Value::Null, Value::from),
+            "waitingBusinessDays" => self.waiting().map_or(Value::Null, Value::from),
             "version" => row.version.into(),
             "reference" => self.reference.as_deref().map_or(Value::Null, text),
             "vendor" => field.optional(row.vendor.as_ref())?,
@@ -268,7 +268,7 @@ impl FacilityFields {
     /// For how many business days it has waited for its next milestone: since the last, or since it opened if there is
     /// none. Null once it is live, and while it is not open.
     async fn waiting_business_days(&self) -> Option<i32> {
-        self.waiting
+        self.waiting()
     }
 
     /// Counts up with every change: give it as `expectedVersion` to change only what you read.
@@ -337,17 +337,18 @@ fn waited(since: NaiveDate, today: NaiveDate) -> i32 {
     i32::try_from(business_days(since, today)).unwrap_or(i32::MAX)
 }
 
-/// For how many business days a facility has waited for its next milestone.
-fn waiting(row: &FacilityRow, today: NaiveDate) -> Option<i32> {
-    let since = row.last_milestone_on.unwrap_or(row.opened_on);
-    let open = row.opened_on <= today && row.closed_on.is_none_or(|day| day > today);
-    (open && row.stage != Stage::Live).then(|| waited(since, today))
-}
-
 impl FacilityFields {
     fn names(&self) -> ApiResult<&(String, String)> {
         let missing = || DbErr::Custom("a name was selected and not read".to_owned()).into();
         self.row.names.as_ref().ok_or_else(missing)
+    }
+
+    /// For how many business days it has waited for its next milestone.
+    fn waiting(&self) -> Option<i32> {
+        let (row, today) = (&self.row, self.today);
+        let since = row.last_milestone_on.unwrap_or(row.opened_on);
+        let open = row.opened_on <= today && row.closed_on.is_none_or(|day| day > today);
+        (open && row.stage != Stage::Live).then(|| waited(since, today))
     }
 
     fn milestone_statuses(&self) -> impl Iterator<Item = MilestoneStatus> {
@@ -486,7 +487,7 @@ impl Selected {
                 past_codes: past_codes.remove(&row.id).unwrap_or_default(),
                 planned: planned.remove(&row.id).unwrap_or_default(),
                 blockers: blocked.remove(&row.id).map(told).unwrap_or_default(),
-                waiting: waiting(&row, today),
+                today,
                 timeline: timeline.remove(&row.id).unwrap_or_default(),
                 row,
             })

@@ -85,10 +85,10 @@ pub async fn commit(
 
 /// Is nothing of a facility's row changed but its version, as by a plan or a blocker?
 fn stays(one: &Amended) -> bool {
-    let row = |derived: &Derived| entity::state_values(one.facility, "", 0, &derived.current);
     let renamed = |event: &Event| event.aspect == Aspect::Code;
     let before = one.before.as_deref();
-    before.is_some_and(|before| row(before) == row(&one.after)) && !one.events.iter().any(renamed)
+    before.is_some_and(|before| entity::same_state(&before.current, &one.after.current))
+        && !one.events.iter().any(renamed)
 }
 
 /// What of a facility figures count otherwise from now on.

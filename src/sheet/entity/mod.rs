@@ -540,9 +540,10 @@ pub async fn mappings(
 /// Forgets sheets that have ended and were sent before an instant, with their bytes and rows. Answers how many.
 pub async fn forget(database: &Database, before: DateTime<Utc>) -> Result<u64, DbErr> {
     for (table, key) in [
+        // Without a count no row of it is missed.
+        ("sheet_count", "outcome"),
         ("sheet_row", "number"),
         ("sheet_chunk", "position"),
-        ("sheet_count", "outcome"),
     ] {
         let statement = format!(
             "DELETE FROM {table} WHERE (sheet_id, {key}) IN (SELECT r.sheet_id, r.{key} FROM {table} r \

@@ -24,13 +24,15 @@ use crate::{
 };
 
 /// Thousands of rows written in a turn, before other sheets have theirs.
-const IN_A_TURN: usize = 4;
+const IN_A_TURN: usize = 3;
 /// Thousands of rows under way at the same time: what the next ones change is found while the database writes the last.
 const SIDE_BY_SIDE: usize = 2;
 
 /// Writes the next rows, or ends the sheet after the last.
 pub(super) async fn apply_some(turn: &Turn<'_>) -> Result<(), Halt> {
     let database = &turn.services.database;
+    // Nothing is locked while rows are worked out, which may take long beside others.
+    let _held = turn.hold();
     // Who leaves room for others rests after each thousand. SQLite has one writer.
     let alone = turn.sheet.gentle || database.backend() == Backend::Sqlite;
     let parts = if alone { 1 } else { IN_A_TURN };
@@ -66,14 +68,14 @@ async fn write(turn: &Turn<'_>, mut rows: Vec<SheetRow>) -> Result<(), Halt> {
         commit(&writer, &transaction, change, &draft.amended()).await?;
         settle(&mut rows, change);
     }
-    let from = SheetRowOutcome::WillChange;
-    entity::store_outcomes(&transaction, turn.sheet.id, from, &rows).await?;
     // Only now, for the row of the sheet is locked by it and others write at the same time: whatever was written is rolled
     // back if the sheet was stopped, or another process is at it.
     let done = i32::try_from(rows.len()).unwrap_or(i32::MAX);
     if !entity::go_on(&transaction, turn.sheet, &turn.lease(), done).await? {
         return Err(Halt::Lost);
     }
+    let from = SheetRowOutcome::WillChange;
+    entity::store_outcomes(&transaction, turn.sheet.id, from, &rows).await?;
     transaction.commit().await?;
     turn.services.written.notify_one();
     Ok(())

@@ -51,7 +51,7 @@ impl Reading {
     pub fn begin(file: File, sheet: &Sheet) -> Self {
         let layout = sheet.layout.clone();
         let heading_row = sheet.columns.heading_row;
-        let (sender, rows) = mpsc::channel(2);
+        let (sender, rows) = mpsc::channel(1);
         let thread = tokio::task::spawn_blocking(move || {
             let (mut some, mut bytes) = (Rows::new(), 0);
             read::rows(&file, &layout, &Limits::default(), &mut |number, cells| {
