@@ -20,6 +20,7 @@ mod m20261127_000015_waves;
 mod m20261127_000016_sheet_counts;
 mod m20261127_000017_catalogue;
 mod m20261127_000018_applications;
+mod m20261127_000019_orders;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 pub use sea_orm_migration::{
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000016_sheet_counts::Migration),
             Box::new(m20261127_000017_catalogue::Migration),
             Box::new(m20261127_000018_applications::Migration),
+            Box::new(m20261127_000019_orders::Migration),
         ]
     }
 }

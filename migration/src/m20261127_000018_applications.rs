@@ -41,12 +41,14 @@ const UP: &[&str] = &[
         PRIMARY KEY (application_id, model_id)
     ) {strict}",
     "CREATE INDEX application_line_model ON application_line (model_id)",
+    // A step that reached a milestone says so: only that is taken back with it.
     "CREATE TABLE application_step (
         id {id},
         application_id {big} NOT NULL,
         step {code} NOT NULL,
         done_on {date} NOT NULL,
         expires_on {date},
+        reached {bool} NOT NULL,
         change_id {big} NOT NULL,
         voided_by {big}
     ) {strict}",

@@ -46,11 +46,15 @@ pub enum NodeKind {
     HardwareModel,
     /// An application.
     Application,
+    /// An order of hardware.
+    HardwareOrder,
+    /// Units that were delivered together.
+    HardwareLot,
 }
 
 impl NodeKind {
     /// All types.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Facility,
         Self::Organisation,
         Self::User,
@@ -66,6 +70,8 @@ impl NodeKind {
         Self::Wave,
         Self::HardwareModel,
         Self::Application,
+        Self::HardwareOrder,
+        Self::HardwareLot,
     ];
 
     fn name(self) -> &'static str {
@@ -85,6 +91,8 @@ impl NodeKind {
             Self::Wave => "Wave",
             Self::HardwareModel => "HardwareModel",
             Self::Application => "Application",
+            Self::HardwareOrder => "HardwareOrder",
+            Self::HardwareLot => "HardwareLot",
         }
     }
 }

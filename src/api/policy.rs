@@ -67,6 +67,8 @@ root_fields! {
     SupportContractors "supportContractors" Query,
     HardwareModels "hardwareModels" Query,
     Applications "applications" Query,
+    HardwareOrders "hardwareOrders" Query,
+    HardwareLots "hardwareLots" Query,
     RolloutFigures "rolloutFigures" Query,
     RolloutSeries "rolloutSeries" Query,
     Changes "changes" Query,
@@ -146,6 +148,10 @@ root_fields! {
     HardwareModelSave "hardwareModelSave" Mutation,
     ApplicationRecord "applicationRecord" Mutation,
     ApplicationBulkRecord "applicationBulkRecord" Mutation,
+    HardwareOrderPlace "hardwareOrderPlace" Mutation,
+    HardwareOrderRecord "hardwareOrderRecord" Mutation,
+    HardwareAllocate "hardwareAllocate" Mutation,
+    HardwareRelease "hardwareRelease" Mutation,
     SavedFilterSave "savedFilterSave" Mutation,
     SavedFilterDelete "savedFilterDelete" Mutation,
     CapacityPledge "capacityPledge" Mutation,
@@ -249,6 +255,11 @@ impl RootField {
             Self::FacilityUpdate | Self::FacilityReferenceSet | Self::FacilityBulkReferenceSet => Policy::Needs(Permission::ContactWrite),
             Self::VendorUpdate => Policy::Needs(Permission::VendorWrite),
             Self::HardwareModelSave => Policy::Needs(Permission::SupplyWrite),
+            Self::HardwareOrders | Self::HardwareLots => Policy::Needs(Permission::OrderRead),
+            Self::HardwareOrderPlace
+            | Self::HardwareOrderRecord
+            | Self::HardwareAllocate
+            | Self::HardwareRelease => Policy::Needs(Permission::OrderWrite),
             // The least that any of them needs. Another link needs LINK_WRITE and the registry REGISTRY_WRITE, by what
             // is linked or corrected.
             Self::FacilityLink

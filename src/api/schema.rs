@@ -43,8 +43,9 @@ use crate::{
     },
     milestone::graphql::{BlockerMutation, MilestoneMutation},
     procurement::graphql::{
-        Application, ApplicationConnection, ProcurementMutation, ProcurementQuery,
-        applications_by_id,
+        Application, ApplicationConnection, HardwareLot, HardwareLotConnection, HardwareOrder,
+        HardwareOrderConnection, HardwareOrderMutation, HardwareOrderQuery, ProcurementMutation,
+        ProcurementQuery, applications_by_id, lots_by_id, orders_by_id,
     },
     reporting::graphql::{ReportingConfirmationConnection, ReportingMutation, ReportingQuery},
     sheet::graphql::{
@@ -93,6 +94,10 @@ pub enum Node {
     HardwareModel(Box<HardwareModel>),
     /// An application.
     Application(Box<Application>),
+    /// An order of hardware.
+    HardwareOrder(Box<HardwareOrder>),
+    /// Units that were delivered together.
+    HardwareLot(Box<HardwareLot>),
 }
 
 /// Queries that serve every type.
@@ -237,6 +242,20 @@ async fn find_of(
                 .map(|(id, application)| (id, Box::new(application))),
             Node::Application,
         ),
+        NodeKind::HardwareOrder => named(
+            orders_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, order)| (id, Box::new(order))),
+            Node::HardwareOrder,
+        ),
+        NodeKind::HardwareLot => named(
+            lots_by_id(context, rows)
+                .await?
+                .into_iter()
+                .map(|(id, lot)| (id, Box::new(lot))),
+            Node::HardwareLot,
+        ),
         // An event is read in its facility's timeline.
         NodeKind::Event => Vec::new(),
     })
@@ -258,6 +277,7 @@ pub struct Query(
     VendorQuery,
     SupplyQuery,
     ProcurementQuery,
+    HardwareOrderQuery,
     InstallationQuery,
     FiguresQuery,
     ChangeQuery,
@@ -282,6 +302,7 @@ pub struct Mutation(
     VendorMutation,
     SupplyMutation,
     ProcurementMutation,
+    HardwareOrderMutation,
     MilestoneMutation,
     BlockerMutation,
     InstallationMutation,
@@ -312,6 +333,8 @@ fn root() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<VendorConnection>("A page of the directory.")
     .override_output_type_description::<HardwareModelConnection>("A page of the catalogue.")
     .override_output_type_description::<ApplicationConnection>("A page of applications.")
+    .override_output_type_description::<HardwareOrderConnection>("A page of orders.")
+    .override_output_type_description::<HardwareLotConnection>("A page of lots.")
     .override_output_type_description::<HandoverConnection>("A page of proposals.")
     .override_output_type_description::<ChangeRecordConnection>("A page of changes.")
     .override_output_type_description::<SheetConnection>("A page of sheets.")

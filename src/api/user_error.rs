@@ -79,6 +79,8 @@ pub enum UserErrorCode {
     HardwareDiscontinued,
     /// The facility has no such application.
     NoApplication,
+    /// Nothing of this lot is allocated to the facility.
+    NotAllocated,
     /// More readers free of charge than the facility has.
     TooManyFreeReaders,
     /// No such organisation of the kind wanted.

@@ -173,11 +173,15 @@ pub enum Permission {
     ReportWrite,
     /// Keep what the catalogue says of one's own hardware; staff keep everyone's.
     SupplyWrite,
+    /// See the orders and the stock of one's own organisation; staff see everyone's.
+    OrderRead,
+    /// Place orders, record what happens to them, and allocate what arrived.
+    OrderWrite,
 }
 
 impl Permission {
     /// All permissions, in the order in which they are printed.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::FacilityRead,
         Self::RegistryWrite,
         Self::ContactWrite,
@@ -195,6 +199,8 @@ impl Permission {
         Self::VendorWrite,
         Self::ReportWrite,
         Self::SupplyWrite,
+        Self::OrderRead,
+        Self::OrderWrite,
     ];
 
     /// The name kept in the database and shown by the API.
@@ -217,6 +223,8 @@ impl Permission {
             Self::VendorWrite => "VENDOR_WRITE",
             Self::ReportWrite => "REPORT_WRITE",
             Self::SupplyWrite => "SUPPLY_WRITE",
+            Self::OrderRead => "ORDER_READ",
+            Self::OrderWrite => "ORDER_WRITE",
         }
     }
 
@@ -238,7 +246,9 @@ impl Permission {
             | Self::DirectoryRead
             | Self::VendorWrite
             | Self::ReportWrite
-            | Self::SupplyWrite => false,
+            | Self::SupplyWrite
+            | Self::OrderRead
+            | Self::OrderWrite => false,
         }
     }
 
@@ -481,7 +491,9 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
     use Permission as May;
     match kind {
         Kind::Ministry | Kind::PaymentFund => match permission {
-            May::FacilityRead | May::FiguresRead | May::DirectoryRead => Some(Role::Viewer),
+            May::FacilityRead | May::FiguresRead | May::DirectoryRead | May::OrderRead => {
+                Some(Role::Viewer)
+            }
             May::RegistryWrite
             | May::ContactWrite
             | May::LinkWrite
@@ -492,17 +504,19 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::InstallationWrite
             | May::AccountsHelp
             | May::VendorWrite
-            | May::SupplyWrite => Some(Role::Editor),
+            | May::SupplyWrite
+            | May::OrderWrite => Some(Role::Editor),
             May::MembersManage | May::OrganisationWrite => Some(Role::Admin),
             // Only those who report know whether they have.
             May::ReportWrite => None,
         },
         Kind::Vendor | Kind::SupportContractor => match permission {
-            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::FacilityRead | May::FiguresRead | May::OrderRead => Some(Role::Viewer),
             May::ContactWrite
             | May::MilestoneWrite
             | May::BlockerWrite
             | May::InstallationWrite
+            | May::OrderWrite
             | May::VendorWrite => Some(Role::Editor),
             // The work is the vendor's: whom it was handed on to hands it on to nobody.
             May::HandOn | May::ReportWrite if kind == Kind::Vendor => Some(Role::Editor),
@@ -510,7 +524,7 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             _ => None,
         },
         Kind::Chain | Kind::Corporation | Kind::Facility => match permission {
-            May::FacilityRead | May::FiguresRead => Some(Role::Viewer),
+            May::FacilityRead | May::FiguresRead | May::OrderRead => Some(Role::Viewer),
             // Whoever files for a chain may do no more.
             May::ApplicationWrite => Some(Role::Filer),
             May::ContactWrite
@@ -518,7 +532,8 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             | May::HandOn
             | May::MilestoneWrite
             | May::BlockerWrite
-            | May::InstallationWrite => Some(Role::Editor),
+            | May::InstallationWrite
+            | May::OrderWrite => Some(Role::Editor),
             May::ReportWrite if kind == Kind::Chain => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
@@ -540,12 +555,15 @@ fn least_role(kind: OrganisationKind, permission: Permission) -> Option<Role> {
             _ => None,
         },
         Kind::Supplier => match permission {
-            May::SupplyWrite => Some(Role::Editor),
+            May::OrderRead => Some(Role::Viewer),
+            May::SupplyWrite | May::OrderWrite => Some(Role::Editor),
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },
         Kind::Auditor => match permission {
-            May::FacilityRead | May::FiguresRead | May::DirectoryRead => Some(Role::Viewer),
+            May::FacilityRead | May::FiguresRead | May::DirectoryRead | May::OrderRead => {
+                Some(Role::Viewer)
+            }
             May::MembersManage => Some(Role::Admin),
             _ => None,
         },

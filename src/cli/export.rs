@@ -361,6 +361,7 @@ fn told(row: &TimelineRow) -> String {
         Aspect::Area => ("AREA_SET", None),
         Aspect::Installation => ("INSTALLATION_CHANGED", None),
         Aspect::Application(_) => ("APPLICATION_CHANGED", None),
+        Aspect::Allocation => ("ALLOCATION_CHANGED", None),
         Aspect::Contacts => ("CONTACTS_UPDATED", None),
         Aspect::Code => ("CODE_SUCCEEDED", None),
     };

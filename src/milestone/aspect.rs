@@ -35,6 +35,8 @@ pub enum Aspect {
     Installation,
     /// One of its applications was filed, or taken a step further, by those who may record this milestone.
     Application(Milestone),
+    /// Hardware was allocated to it from somebody's stock, or went back.
+    Allocation,
     /// Name, address or contacts were corrected.
     Contacts,
     /// A new institution code (succession 承継).
@@ -51,7 +53,7 @@ impl Aspect {
         Self::Area,
     ];
 
-    const SINGLE: [Self; 13] = [
+    const SINGLE: [Self; 14] = [
         Self::Opened,
         Self::Closed,
         Self::Kind,
@@ -63,6 +65,7 @@ impl Aspect {
         Self::Corporation,
         Self::Area,
         Self::Installation,
+        Self::Allocation,
         Self::Contacts,
         Self::Code,
     ];
@@ -85,6 +88,7 @@ impl Aspect {
             Self::Contacts => 50,
             Self::Code => 51,
             Self::Installation => 52,
+            Self::Allocation => 53,
             Self::Blocker(blocker) => 60 + blocker.code(),
             Self::Application(milestone) => 80 + milestone.code(),
         }

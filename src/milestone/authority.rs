@@ -60,7 +60,9 @@ impl Topic {
             Aspect::Vendor | Aspect::Chain => Some(Self::Link),
             Aspect::Corporation | Aspect::Area => Some(Self::Part),
             Aspect::Contractor => Some(Self::HandingOn),
-            Aspect::Opened
+            // Whose the stock is decides that.
+            Aspect::Allocation
+            | Aspect::Opened
             | Aspect::Closed
             | Aspect::Kind
             | Aspect::Prefecture

@@ -400,6 +400,7 @@ impl Deriving {
             | Aspect::Closed
             | Aspect::Installation
             | Aspect::Application(_)
+            | Aspect::Allocation
             | Aspect::Contacts
             | Aspect::Code => {}
         }

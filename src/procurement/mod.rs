@@ -1,4 +1,5 @@
-//! Procurement: what a facility applies for, and how far each application has come.
+//! Procurement: what a facility applies for and how far each application has come, and the orders by which vendors, chains
+//! and facilities buy hardware, what arrived of them and to whom it went.
 //!
 //! A facility applies for card readers, for the use of the service, and for the certificate of its terminal. An application
 //! is the sum of the steps that were recorded of it: nothing of it is overwritten, and a step that was a mistake is voided
@@ -8,6 +9,7 @@
 
 pub mod entity;
 pub mod graphql;
+mod order;
 mod problem;
 pub mod service;
 
@@ -15,6 +17,7 @@ use async_graphql::Enum;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+pub use order::{Lot, LotId, Order, OrderId, OrderProblem, OrderStep, procured};
 pub use problem::ApplicationProblem;
 
 use crate::{facility::FacilityKind, milestone::Milestone, supply::ModelId};
@@ -272,6 +275,8 @@ pub struct StepTaken {
     pub on: NaiveDate,
     /// Until when a certificate is valid that was issued by it.
     pub expires_on: Option<NaiveDate>,
+    /// The facility reached a milestone by it, which it had not before.
+    pub reached: bool,
 }
 
 /// Where an application stands after its steps.
@@ -289,10 +294,11 @@ impl Standing {
     /// After these steps, in the order in which they were recorded. Without any it never was: it stands cancelled on the
     /// day given.
     pub fn after(steps: &[StepTaken], otherwise: NaiveDate) -> Self {
-        let issued = steps
-            .iter()
-            .rev()
-            .find(|step| matches!(step.step, ApplicationStep::Issue | ApplicationStep::Reissue));
+        // What was sent had been issued, whether that was told or not.
+        let issued = steps.iter().rev().find(|step| {
+            matches!(step.step, ApplicationStep::Issue | ApplicationStep::Reissue)
+                || step.expires_on.is_some()
+        });
         let last = steps.last();
         Self {
             status: last.map_or(ApplicationStatus::Cancelled, |step| step.step.leaves()),
@@ -334,6 +340,7 @@ mod tests {
             step,
             on: day(on),
             expires_on: expires.map(day),
+            reached: false,
         };
         let mut steps = vec![
             step(ApplicationStep::Receive, "2021-10-01", None),

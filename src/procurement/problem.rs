@@ -34,6 +34,11 @@ pub enum ApplicationProblem {
     MissingLines,
     /// Nothing else has lines.
     NoLines,
+    /// More models than an application may have.
+    TooManyLines {
+        /// The most.
+        most: usize,
+    },
     /// Only what is issued expires, and not before it is issued.
     BadExpiry,
     /// A line of the readers is of no model that is made for the facility.
@@ -57,6 +62,8 @@ pub enum ApplicationProblem {
     BadQuantity {
         /// The position of the line.
         line: usize,
+        /// It is the number of those that are bought.
+        bought: bool,
         /// The most of one line.
         most: i32,
     },
@@ -121,6 +128,10 @@ impl ApplicationProblem {
                 "機種と台数は、顔認証付きカードリーダーの申込の受付でのみ指定できます。",
                 "Only an application for card readers that is received has lines.",
             ),
+            Self::TooManyLines { most } => (
+                format!("機種は{most}件まで指定できます。"),
+                format!("At most {most} models."),
+            ),
             Self::BadExpiry => told(
                 "有効期限は、証明書の発行・再発行でのみ、発行日より後の日付を指定できます。",
                 "Only a certificate that is issued expires, and after the day on which it is.",
@@ -154,7 +165,10 @@ impl ApplicationProblem {
                     "この施設の申請は{}行目で受付または終了しています。",
                     first + 1
                 ),
-                format!("Row {first} files or ends an application of this facility."),
+                format!(
+                    "Row {} files or ends an application of this facility.",
+                    first + 1
+                ),
             ),
         };
         match language {

@@ -1,4 +1,5 @@
-//! What is kept ready beside its records: where applications stand, and how many rows sheets have.
+//! What is kept ready beside its records: where applications stand, what orders and lots add up to, and how many rows
+//! sheets have.
 
 use sea_orm::DatabaseTransaction;
 
@@ -18,6 +19,9 @@ pub async fn verify(
     report: &mut Report,
 ) -> Result<(), DbErr> {
     verify_applications(database, snapshot, report).await?;
+    for (key, expected, found) in procurement::entity::order_lists::imbalances(snapshot).await? {
+        report.differs("hardware_order", key, expected, found);
+    }
     for (sheet, outcome, expected, found) in entity::wrong_sheet_counts(snapshot).await? {
         let key = format!("sheet {sheet} outcome {outcome}");
         report.differs("sheet_count", key, expected, found);

@@ -75,6 +75,11 @@ fn value(column: Column, name: &str, number: i64) -> Value {
     match column {
         Column::Big if name == "id" => number.into(),
         Column::Big => (i64::MAX - number).into(),
+        // What the database itself holds together.
+        Column::Int if name == "quantity" => (10 + i32::from(small)).into(),
+        Column::Int if ["delivered", "cancelled", "allocated", "returned"].contains(&name) => {
+            i32::from(small).into()
+        }
         Column::Int => (-i32::from(small)).into(),
         Column::Code => small.into(),
         Column::Bool => (number % 2 == 0).into(),

@@ -35,6 +35,7 @@ mod lists;
 mod load;
 mod mail;
 mod migrations;
+mod orders;
 mod pipeline;
 mod plain;
 mod procurement;

@@ -286,19 +286,23 @@ async fn what_can_not_be_is_refused_at_its_place_and_changes_nothing(
         ),
         (
             with("lines", json!([line(0, 1, -1)])),
-            "OUT_OF_RANGE input.lines.0.freeQuantity",
+            "OUT_OF_RANGE input.lines.0.boughtQuantity",
         ),
         (
             with("lines", json!([line(0, 1, 100)])),
-            "OUT_OF_RANGE input.lines.0.freeQuantity",
+            "OUT_OF_RANGE input.lines.0.boughtQuantity",
         ),
         (
             with("lines", json!([line(0, 0, 2_147_483_647)])),
-            "OUT_OF_RANGE input.lines.0.freeQuantity",
+            "OUT_OF_RANGE input.lines.0.boughtQuantity",
         ),
         (
             with("lines", json!([line(0, 2_147_483_647, 2_147_483_647)])),
-            "OUT_OF_RANGE input.lines.0.freeQuantity",
+            "OUT_OF_RANGE input.lines.0.boughtQuantity",
+        ),
+        (
+            with("lines", json!(vec![line(0, 0, 1); 21])),
+            "OUT_OF_RANGE input.lines",
         ),
         (
             with("lines", json!([line(0, 2, 0)])),
@@ -710,4 +714,143 @@ async fn applications_are_filtered_and_paged_the_last_first(
         json!([{ "kind": "READER", "since": "2021-11-01" }])
     );
     assert_eq!(back["pageInfo"]["hasPreviousPage"], true);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_recorded_before_an_application_is_not_taken_back_with_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    for milestone in ["READER_APPLIED", "READY", "LIVE"] {
+        let told =
+            json!({ "facility": { "code": code(0) }, "milestone": milestone, "on": "2021-06-01" });
+        scene.api.done("milestoneRecord", told).await;
+    }
+    let before = scene.reached(0).await;
+    scene.taken(scene.filed(0, "2021-12-01", 0, 1)).await;
+    scene.step(0, "READER", "CANCEL", "2021-12-10").await;
+    assert_eq!(scene.reached(0).await, before);
+    scene.taken(scene.filed(0, "2021-12-11", 1, 0)).await;
+    scene.api.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_undoing_is_undone_and_that_again(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let filed = scene.taken(scene.filed(0, "2021-12-01", 1, 0)).await;
+    let mut change = filed["changeId"].clone();
+    for (applied, stands) in [
+        ("", "READER CANCELLED 2021-12-19"),
+        ("READER_APPLIED 2021-12-01", "READER RECEIVED 2021-12-01"),
+        ("", "READER CANCELLED 2021-12-19"),
+        ("READER_APPLIED 2021-12-01", "READER RECEIVED 2021-12-01"),
+    ] {
+        let selection =
+            "changeId userErrors { code path message } rows { userErrors { code path message } }";
+        let input = json!({ "changeId": change });
+        let undone = scene
+            .api
+            .mutate(&ministry(), "changeUndo", input, selection)
+            .await;
+        assert_eq!(errors(&undone), Vec::<String>::new());
+        change = undone["changeId"].clone();
+        assert_eq!(scene.reached(0).await, applied);
+        assert_eq!(scene.list(&ministry(), json!({})).await, [stands]);
+        scene.api.verify().await;
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_application_that_was_a_mistake_does_not_hide_the_one_before_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let certificate = |step: &str, on: &str, until: Value| json!({ "facility": { "code": code(0) }, "kind": "CERTIFICATE", "step": step, "on": on, "expiresOn": until });
+    scene
+        .taken(certificate("RECEIVE", "2021-10-01", Value::Null))
+        .await;
+    // What is sent was issued, and has its last day.
+    scene
+        .taken(certificate("SEND", "2021-10-11", json!("2022-01-10")))
+        .await;
+    assert_eq!(scene.reached(0).await, "CERTIFICATE_ISSUED 2021-10-11");
+    let early = certificate("RECEIVE", "2021-10-10", Value::Null);
+    let early = scene.record(&ministry(), early).await;
+    assert_eq!(errors(&early), ["DATE_OUT_OF_ORDER input.on"]);
+    scene
+        .taken(certificate("RECEIVE", "2021-11-01", Value::Null))
+        .await;
+    scene
+        .taken(certificate("CANCEL", "2021-11-02", Value::Null))
+        .await;
+    let again = scene
+        .taken(certificate("REISSUE", "2021-11-03", json!("2022-01-20")))
+        .await;
+    assert_eq!(again["application"]["status"], "ISSUED");
+    // One that takes its place makes it expire unnoticed.
+    let expiring = json!({ "expiresUntil": "2022-12-31" });
+    assert_eq!(
+        scene.list(&ministry(), expiring.clone()).await,
+        ["CERTIFICATE ISSUED 2021-11-03"]
+    );
+    scene
+        .taken(certificate("SEND", "2021-11-04", Value::Null))
+        .await;
+    scene
+        .taken(certificate("RECEIVE", "2021-12-01", Value::Null))
+        .await;
+    scene
+        .taken(certificate("ISSUE", "2021-12-10", json!("2024-12-10")))
+        .await;
+    assert_eq!(
+        scene.list(&ministry(), expiring).await,
+        Vec::<String>::new()
+    );
+    let document = "{ applications(first: 10) { nodes { expiring status } } }";
+    let data = scene.api.data(&ministry(), document, json!({})).await;
+    let nodes = data["applications"]["nodes"].as_array().unwrap();
+    assert!(nodes.iter().all(|node| node["expiring"] == false), "{data}");
+    scene.api.verify().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_facility_that_is_not_open_takes_no_step(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    let early = scene
+        .record(&ministry(), scene.filed(0, "2020-03-31", 1, 0))
+        .await;
+    assert_eq!(errors(&early), ["BEFORE_OPENING input.on"]);
+    scene.taken(scene.filed(0, "2021-06-01", 1, 0)).await;
+    let closing = json!({ "facility": { "code": code(0) }, "on": "2021-12-01" });
+    scene.api.done("facilityClose", closing).await;
+    let late = json!({ "facility": { "code": code(0) }, "kind": "READER", "step": "ACCEPT", "on": "2021-12-01" });
+    let late = scene.record(&ministry(), late).await;
+    assert_eq!(errors(&late), ["AFTER_CLOSING input.on"]);
+    scene.step(0, "READER", "ACCEPT", "2021-11-30").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_a_delivery_and_a_cancellation_at_once_one_is_written(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let scene = Scene::new(backend).await;
+    scene.taken(scene.filed(0, "2021-12-01", 1, 0)).await;
+    let step = |step: &str| json!({ "facility": { "code": code(0) }, "kind": "READER", "step": step, "on": "2021-12-02" });
+    let (chain, ministry) = (scene.chain(), ministry());
+    let (one, other) = tokio::join!(
+        scene.record(&chain, step("CANCEL")),
+        scene.record(&ministry, step("DELIVER"))
+    );
+    let told = [errors(&one), errors(&other)].concat();
+    assert_eq!(told, ["NOT_WHILE input.step"]);
+    scene.api.verify().await;
 }

@@ -54,6 +54,8 @@ pub enum TimelineEventKind {
     InstallationChanged,
     /// One of its applications was filed, or went a step further.
     ApplicationChanged,
+    /// Hardware was allocated to it from somebody's stock, or went back.
+    AllocationChanged,
     /// Its name, address or contacts were corrected.
     ContactsUpdated,
     /// It got a new institution code.
@@ -160,6 +162,7 @@ pub fn timeline_entry(row: &TimelineRow) -> TimelineEntry {
         Aspect::Area => (Kind::AreaSet, None),
         Aspect::Installation => (Kind::InstallationChanged, None),
         Aspect::Application(_) => (Kind::ApplicationChanged, None),
+        Aspect::Allocation => (Kind::AllocationChanged, None),
         Aspect::Contacts => (Kind::ContactsUpdated, None),
         Aspect::Code => (Kind::CodeSucceeded, None),
     };

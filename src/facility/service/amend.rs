@@ -141,6 +141,7 @@ fn permission_to_correct(aspect: Aspect) -> Option<Permission> {
         | Aspect::Blocker(_)
         | Aspect::Installation
         | Aspect::Application(_)
+        | Aspect::Allocation
         | Aspect::Contacts
         | Aspect::Code
         | Aspect::Prefecture => None,

@@ -1,4 +1,7 @@
-//! The tables `application`, `application_line` and `application_step`.
+//! The tables `application`, `application_line` and `application_step`; those of orders have a file of their own.
+
+pub mod order_lists;
+pub mod orders;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -61,6 +64,7 @@ pub const APPLICATION_STEP: Table = Table {
         ("step", Column::Code),
         ("done_on", Column::Date),
         ("expires_on", Column::Date),
+        ("reached", Column::Bool),
         ("change_id", Column::Big),
         ("voided_by", Column::Big),
     ],
@@ -132,6 +136,7 @@ pub fn step_values(application: ApplicationId, step: &StepTaken, change: ChangeI
         step.step.code().into(),
         step.on.into(),
         step.expires_on.into(),
+        step.reached.into(),
         change.0.into(),
         None::<i64>.into(),
     ]
@@ -218,7 +223,8 @@ pub async fn steps(
         return Ok(all);
     }
     let mut query = Query::new(
-        "SELECT application_id, step, done_on, expires_on FROM application_step WHERE voided_by IS NULL AND application_id",
+        "SELECT application_id, step, done_on, expires_on, reached FROM application_step \
+         WHERE voided_by IS NULL AND application_id",
     );
     query.bind_ids(database.backend(), applications.iter().map(|id| id.0));
     query.push(" ORDER BY application_id, id");
@@ -231,6 +237,7 @@ pub async fn steps(
                 .ok_or_else(|| DbErr::Type(format!("{code} is no step of an application")))?,
             on: row.take()?,
             expires_on: row.take()?,
+            reached: row.take()?,
         });
     }
     Ok(all)
@@ -289,7 +296,7 @@ pub async fn touched_by(
 }
 
 /// Takes back what a change did to applications: the steps that it recorded are voided by another, and those that it
-/// voided hold again.
+/// voided are recorded again by that.
 pub async fn take_back(
     database: &Database,
     transaction: &Transaction,
@@ -297,23 +304,23 @@ pub async fn take_back(
     by: ChangeId,
     applications: &[ApplicationId],
 ) -> Result<(), DbErr> {
-    // Those that it voided first: what it recorded is voided from now on, and not before.
-    for (set, column) in [("NULL", "voided_by"), ("$2", "change_id")] {
-        let mut query = Query::new("UPDATE application_step SET voided_by = ");
-        if set == "NULL" {
-            query.push("NULL");
-        } else {
-            query.bind(by.0);
-        }
-        query
-            .push(" WHERE ")
-            .push(column)
-            .push(" = ")
-            .bind(undone.0);
-        query.push(" AND application_id");
-        query.bind_ids(database.backend(), applications.iter().map(|id| id.0));
-        query.execute(transaction).await?;
-    }
+    let mut again = Query::new(
+        "INSERT INTO application_step (application_id, step, done_on, expires_on, reached, change_id) \
+         SELECT application_id, step, done_on, expires_on, reached, ",
+    );
+    // Its type is not known where it is selected.
+    again.push("CAST(").bind(by.0).push(" AS BIGINT)");
+    again.push(" FROM application_step WHERE voided_by = ");
+    again.bind(undone.0).push(" AND application_id");
+    again.bind_ids(database.backend(), applications.iter().map(|id| id.0));
+    // In the order in which they were recorded, after everything that holds.
+    again.push(" ORDER BY id");
+    again.execute(transaction).await?;
+    let mut voided = Query::new("UPDATE application_step SET voided_by = ");
+    voided.bind(by.0).push(" WHERE change_id = ");
+    voided.bind(undone.0).push(" AND application_id");
+    voided.bind_ids(database.backend(), applications.iter().map(|id| id.0));
+    voided.execute(transaction).await?;
     Ok(())
 }
 
@@ -326,6 +333,8 @@ pub struct ApplicationRow {
     pub recorded_at: DateTime<Utc>,
     /// In whose name.
     pub organisation: Option<OrganisationName>,
+    /// Its certificate was replaced by that of a later application.
+    pub replaced: bool,
 }
 
 /// Which applications a list holds; all conditions must hold.
@@ -347,10 +356,14 @@ pub struct ListQuery {
 
 fn select() -> String {
     format!(
-        "SELECT {COLUMNS}, c.recorded_at, o.id, o.name FROM {FROM} JOIN change c ON c.id = a.opened_by \
+        "SELECT {COLUMNS}, c.recorded_at, o.id, o.name, {REPLACED} FROM {FROM} JOIN change c ON c.id = a.opened_by \
          LEFT JOIN organisation o ON o.id = c.organisation_id WHERE "
     )
 }
+
+/// A later application of the kind has come so far that a certificate was issued.
+const REPLACED: &str = "EXISTS (SELECT 1 FROM application n WHERE n.facility_id = a.facility_id AND n.kind = a.kind \
+     AND n.id > a.id AND n.status IN (2, 3))";
 
 const FROM: &str = "application a JOIN facility_state s ON s.facility_id = a.facility_id";
 
@@ -359,6 +372,7 @@ fn read_row(row: &mut Row<'_>) -> Result<ApplicationRow, DbErr> {
         application: read(row)?,
         recorded_at: row.take()?,
         organisation: read_name(row)?,
+        replaced: row.take()?,
     })
 }
 
@@ -450,6 +464,7 @@ fn push_where(query: &mut Query, scope: &Scope, list: &ListQuery) {
     }
     if let Some(day) = expires_until {
         query.push(" AND a.expires_on <= ").bind(*day);
+        query.push(&format!(" AND a.status IN (2, 3) AND NOT {REPLACED}"));
     }
     if let Some(model) = model {
         query.push(

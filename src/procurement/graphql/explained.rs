@@ -38,11 +38,11 @@ impl Expiry {
     }
 }
 
-/// What was done, and what comes next.
+/// What was done, and what comes next; that a certificate expires only where a day is given.
 pub fn explained(
     kind: ApplicationKind,
     standing: &Standing,
-    today: NaiveDate,
+    today: Option<NaiveDate>,
     language: Language,
 ) -> String {
     let since = standing.since;
@@ -51,7 +51,8 @@ pub fn explained(
         Language::Ja => format!("{since} {ja}"),
         Language::En => format!("{en} ({since})."),
     };
-    let expiry = match (Expiry::of(standing, today), language) {
+    let expiry = today.and_then(|today| Expiry::of(standing, today));
+    let expiry = match (expiry, language) {
         (None, _) => return text,
         (Some(Expiry::Soon(until)), Language::Ja) => {
             format!("証明書の有効期限は{until}です。期限までに再発行を申請してください。")
@@ -167,7 +168,8 @@ mod tests {
     fn it_is_told_in_both_languages_with_the_day() {
         let today = day("2021-12-19");
         let standing = certificate("2021-12-18");
-        let tell = |language| explained(ApplicationKind::Certificate, &standing, today, language);
+        let kind = ApplicationKind::Certificate;
+        let tell = |language| explained(kind, &standing, Some(today), language);
         assert_eq!(
             tell(Language::Ja),
             "2021-12-01 電子証明書の取得に必要な通知を発送しました。届きましたら端末に証明書を設定してください。\

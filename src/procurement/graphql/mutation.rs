@@ -190,6 +190,7 @@ fn row(
             step: input.step,
             on: input.on.0,
             expires_on: input.expires_on.map(|day| day.0),
+            reached: false,
         },
         lines: input.lines.into_iter().map(line).collect(),
         expected_version: input.expected_version,

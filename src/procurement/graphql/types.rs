@@ -168,8 +168,11 @@ pub async fn complete(
             application,
             recorded_at,
             organisation,
+            replaced,
         } = row;
         let standing = application.standing;
+        // A certificate in whose place there is another expires unnoticed.
+        let told_on = (!replaced).then_some(today);
         let lines = lines.remove(&application.id).unwrap_or_default();
         let steps = steps.remove(&application.id).unwrap_or_default();
         Application {
@@ -178,10 +181,10 @@ pub async fn complete(
             kind: application.kind,
             status: standing.status,
             since: Date(standing.since),
-            explanation: explained(application.kind, &standing, today, actor.language),
+            explanation: explained(application.kind, &standing, told_on, actor.language),
             received_on: Date(application.received_on),
             expires_on: standing.expires_on.map(Date),
-            expiring: Expiry::of(&standing, today).is_some(),
+            expiring: told_on.is_some_and(|today| Expiry::of(&standing, today).is_some()),
             lines: lines
                 .into_iter()
                 .map(|line| ApplicationLine {
@@ -253,7 +256,7 @@ pub fn told(problem: &ApplicationProblem, actor: &Actor, path: &[&str]) -> UserE
         P::BeforeLast { .. } => (Code::DateOutOfOrder, at("on")),
         P::StaleVersion { .. } => (Code::StaleVersion, at("expectedVersion")),
         P::MissingLines => (Code::Missing, at("lines")),
-        P::NoLines => (Code::OutOfRange, at("lines")),
+        P::NoLines | P::TooManyLines { .. } => (Code::OutOfRange, at("lines")),
         P::BadExpiry => (Code::DateOutOfOrder, at("expiresOn")),
         P::ModelDoesNotFit { line: position } => {
             (Code::HardwareDoesNotFit, line(position, "modelId"))
@@ -262,7 +265,18 @@ pub fn told(problem: &ApplicationProblem, actor: &Actor, path: &[&str]) -> UserE
             (Code::HardwareDiscontinued, line(position, "modelId"))
         }
         P::DoubledModel { line: position } => (Code::DuplicateRow, line(position, "modelId")),
-        P::BadQuantity { line: position, .. } => (Code::OutOfRange, line(position, "freeQuantity")),
+        P::BadQuantity {
+            line: position,
+            bought,
+            ..
+        } => {
+            let field = if *bought {
+                "boughtQuantity"
+            } else {
+                "freeQuantity"
+            };
+            (Code::OutOfRange, line(position, field))
+        }
         P::TooManyFree { .. } => (Code::TooManyFreeReaders, at("lines")),
         P::DuplicateRow { .. } => (Code::DuplicateRow, Vec::new()),
     };

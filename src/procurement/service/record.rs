@@ -76,10 +76,10 @@ pub async fn record(
     let transaction = writer.database.begin().await?;
     let mut request = Request::read(writer, &transaction, rows).await?;
     for (index, row) in rows.iter().enumerate() {
-        let problems = request.take(index, row).err().unwrap_or_default();
-        request.told.push(problems);
+        let taken = request.take(index, row);
+        request.tell(row, taken);
     }
-    let refused = request.told.iter().any(|problems| !problems.is_empty());
+    let refused = request.told.iter().any(|told| !told.problems.is_empty());
     let nothing = refused && policy == ErrorPolicy::RejectAll || request.draft.is_unchanged();
     if nothing || writer.dry_run {
         let outcome = request.into_outcome(rows, None, nothing);
@@ -130,7 +130,13 @@ struct Request {
     /// Of each facility and kind, the first first.
     filed: BTreeMap<(FacilityId, ApplicationKind), Vec<Filed>>,
     models: HashMap<ModelId, Model>,
-    told: Vec<Vec<Problem>>,
+    told: Vec<Told>,
+}
+
+/// What is told of a row: which of the applications of its facility and kind it is of, and what is wrong with it.
+struct Told {
+    place: Option<usize>,
+    problems: Vec<Problem>,
 }
 
 impl Request {
@@ -176,7 +182,7 @@ impl Request {
     }
 
     /// Checks a row and takes its step.
-    fn take(&mut self, index: usize, row: &ApplicationRow) -> Result<(), Vec<Problem>> {
+    fn take(&mut self, index: usize, row: &ApplicationRow) -> Result<usize, Vec<Problem>> {
         let one = |problem: milestone::Problem| vec![Problem::from(problem)];
         let facility = row.facility.clone().map_err(one)?;
         let working = self.draft.find(facility).map_err(one)?;
@@ -187,8 +193,9 @@ impl Request {
         }
         let all = self.filed.get(&(facility, row.kind));
         let all = all.map_or(&[][..], Vec::as_slice);
-        let mut problems = self.slips(row);
-        let against = self.against(all.last(), row);
+        let place = place_of(all);
+        let mut problems = self.slips(working, row);
+        let against = self.against(place.and_then(|place| all.get(place)), row);
         let may_be_filed = against.is_none();
         problems.extend(against);
         if step == ApplicationStep::Receive && may_be_filed {
@@ -199,9 +206,9 @@ impl Request {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let others = all.split_last().map_or(&[][..], |(_, others)| others);
-        let others_in_force = others.iter().any(Filed::is_in_force);
-        if let Some(said) = means(working, row, others_in_force) {
+        let said = means(working, row, all, place);
+        let reached = matches!(said, Some(Step::Record { .. }));
+        if let Some(said) = said {
             let said = self.draft.attempt(working, &said, row.note.as_ref());
             let said = said.map_err(one)?;
             self.draft.take(facility, said, index);
@@ -212,26 +219,51 @@ impl Request {
         let working = self.draft.find(facility).map_err(one)?;
         let told = Taken::of(working, vec![event]).map_err(|broken| one(broken.into()))?;
         self.draft.take(facility, told, index);
-        self.keep(index, facility, row);
-        Ok(())
+        Ok(self.keep(index, facility, row, reached))
+    }
+
+    fn tell(&mut self, row: &ApplicationRow, taken: Result<usize, Vec<Problem>>) {
+        let facility = row.facility.as_ref().ok();
+        let seen = facility.filter(|facility| self.draft.find(**facility).is_ok());
+        let there = || place_of(self.filed.get(&(*seen?, row.kind))?);
+        let told = match taken {
+            Ok(place) => Told {
+                place: Some(place),
+                problems: Vec::new(),
+            },
+            Err(problems) => Told {
+                place: there(),
+                problems,
+            },
+        };
+        self.told.push(told);
     }
 
     /// What is wrong with a row by itself.
-    fn slips(&self, row: &ApplicationRow) -> Vec<Problem> {
+    fn slips(&self, working: &Working, row: &ApplicationRow) -> Vec<Problem> {
         let StepTaken {
             step,
             on,
             expires_on,
+            ..
         } = row.taken;
         let today = self.draft.today;
         let mut slips: Vec<Problem> = Vec::new();
         if on > today {
             slips.push(milestone::Problem::InFuture { today }.into());
         }
+        let current = &working.after().current;
+        let opened_on = current.opened_on;
         if on < EARLIEST {
             slips.push(milestone::Problem::TooEarly { earliest: EARLIEST }.into());
+        } else if on < opened_on {
+            slips.push(milestone::Problem::BeforeOpening { opened_on }.into());
         }
-        let issues = matches!(step, ApplicationStep::Issue | ApplicationStep::Reissue);
+        if let Some(closed_on) = current.closed_on.filter(|closed_on| *closed_on <= on) {
+            slips.push(milestone::Problem::AfterClosing { closed_on }.into());
+        }
+        let issues = matches!(step, ApplicationStep::Issue | ApplicationStep::Reissue)
+            || step == ApplicationStep::Send && row.kind == ApplicationKind::Certificate;
         if expires_on.is_some_and(|until| !issues || until <= on) {
             slips.push(Problem::BadExpiry);
         }
@@ -239,7 +271,7 @@ impl Request {
         slips
     }
 
-    /// What is wrong with a step of the application that a facility filed last.
+    /// What is wrong with a step of the application that it is of, or after which another is filed.
     fn against(&self, last: Option<&Filed>, row: &ApplicationRow) -> Option<Problem> {
         let (kind, step) = (row.kind, row.taken.step);
         let under_way = last.filter(|last| !last.application.standing.status.ends(kind));
@@ -253,14 +285,15 @@ impl Request {
         {
             return Some(Problem::StaleVersion { current });
         }
-        if step == ApplicationStep::Receive {
-            return under_way.map(|_| Problem::UnderWay);
+        let files = step == ApplicationStep::Receive;
+        if files && under_way.is_some() {
+            return Some(Problem::UnderWay);
         }
         let Some(last) = last else {
-            return Some(Problem::NoApplication);
+            return (!files).then_some(Problem::NoApplication);
         };
         let Standing { status, since, .. } = last.application.standing;
-        if !may_follow(kind, status, step) {
+        if !files && !may_follow(kind, status, step) {
             return Some(Problem::NotNow { status });
         }
         (row.taken.on < since).then_some(Problem::BeforeLast { since })
@@ -278,8 +311,11 @@ impl Request {
             let has_lines = !lines.is_empty();
             return has_lines.then_some(Problem::NoLines).into_iter().collect();
         }
-        if lines.is_empty() || lines.len() > MOST_LINES {
+        if lines.is_empty() {
             return vec![Problem::MissingLines];
+        }
+        if lines.len() > MOST_LINES {
+            return vec![Problem::TooManyLines { most: MOST_LINES }];
         }
         let mut problems = Vec::new();
         for (position, line) in lines.iter().enumerate() {
@@ -312,6 +348,7 @@ impl Request {
         if is_bad {
             return Some(Problem::BadQuantity {
                 line: position,
+                bought: free >= 0 && bought != 0,
                 most: MOST_READERS,
             });
         }
@@ -335,9 +372,18 @@ impl Request {
     }
 
     /// Takes a step that breaks no rule.
-    fn keep(&mut self, index: usize, facility: FacilityId, row: &ApplicationRow) {
+    fn keep(
+        &mut self,
+        index: usize,
+        facility: FacilityId,
+        row: &ApplicationRow,
+        reached: bool,
+    ) -> usize {
         let all = self.filed.entry((facility, row.kind)).or_default();
-        let taken = row.taken;
+        let taken = StepTaken {
+            reached,
+            ..row.taken
+        };
         if taken.step == ApplicationStep::Receive {
             all.push(Filed {
                 application: Application {
@@ -355,13 +401,19 @@ impl Request {
                 decided_in: None,
             });
         }
-        if let Some(last) = all.last_mut() {
+        let last = all.len().saturating_sub(1);
+        let place = match taken.step {
+            ApplicationStep::Receive => last,
+            _ => place_of(all).unwrap_or(last),
+        };
+        if let Some(last) = all.get_mut(place) {
             last.steps.push(taken);
             last.application.standing = Standing::after(&last.steps, taken.on);
             if last.is_new() || last.application.standing.status.ends(row.kind) {
                 last.decided_in.get_or_insert(index);
             }
         }
+        place
     }
 
     /// Writes the applications, their lines and their steps.
@@ -419,14 +471,17 @@ impl Request {
         change: Option<ChangeId>,
         nothing_written: bool,
     ) -> Outcome {
-        let told = rows.iter().zip(self.told).map(|(row, problems)| {
+        let told = rows.iter().zip(self.told).map(|(row, told)| {
+            let Told { place, problems } = told;
             let facility = row.facility.as_ref().ok();
-            let seen = facility.filter(|facility| self.draft.find(**facility).is_ok());
-            let last = seen.and_then(|facility| self.filed.get(&(*facility, row.kind))?.last());
+            let of = |facility: &FacilityId| self.filed.get(&(*facility, row.kind))?.get(place?);
+            let filed = facility.and_then(of);
             let written = !nothing_written && problems.is_empty();
             RowOutcome {
-                application: last.map(|last| last.application.id).filter(|id| id.0 != 0),
-                version: last.map(Filed::version).filter(|_| written),
+                application: filed
+                    .map(|filed| filed.application.id)
+                    .filter(|id| id.0 != 0),
+                version: filed.map(Filed::version).filter(|_| written),
                 problems,
             }
         });
@@ -464,9 +519,21 @@ fn may_follow(kind: ApplicationKind, status: ApplicationStatus, step: Applicatio
     }
 }
 
-/// What a step says of the facility's milestones: nothing that was reached is reached again, and nothing is withdrawn that
-/// another application in force stands for.
-fn means(working: &Working, row: &ApplicationRow, others_in_force: bool) -> Option<Step> {
+/// Which of a facility's applications of a kind a step is of: the last in force, or the last if none is. One that was filed
+/// by mistake and cancelled does not hide the one before it.
+fn place_of(all: &[Filed]) -> Option<usize> {
+    let in_force = all.iter().rposition(Filed::is_in_force);
+    in_force.or_else(|| all.len().checked_sub(1))
+}
+
+/// What a step of the application at a place says of the facility's milestones. Nothing that was reached is reached again,
+/// and withdrawn is only what the application reached itself, unless another one stands for it.
+fn means(
+    working: &Working,
+    row: &ApplicationRow,
+    all: &[Filed],
+    place: Option<usize>,
+) -> Option<Step> {
     let StepTaken { step, on, .. } = row.taken;
     let is_reached = |milestone: &Milestone| working.after().current.reached(*milestone).is_some();
     if let Some(milestone) = step.reaches(row.kind) {
@@ -477,8 +544,12 @@ fn means(working: &Working, row: &ApplicationRow, others_in_force: bool) -> Opti
             imply_earlier: false,
         });
     }
+    let mut others = all.iter().enumerate();
+    let stands = others.any(|(at, one)| Some(at) != place && one.is_in_force());
+    let ours = place.and_then(|place| all.get(place));
+    let reached = ours.is_some_and(|one| one.steps.iter().any(|step| step.reached));
     let withdrawn = step.takes_back(row.kind);
-    let withdrawn = withdrawn.filter(|one| is_reached(one) && !others_in_force);
+    let withdrawn = withdrawn.filter(|one| is_reached(one) && reached && !stands);
     withdrawn.map(|milestone| Step::Withdraw {
         milestone,
         on,

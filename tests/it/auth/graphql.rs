@@ -96,7 +96,9 @@ async fn a_login_shows_the_viewer_and_ends(
             "INSTALLATION_WRITE",
             "FIGURES_READ",
             "VENDOR_WRITE",
-            "REPORT_WRITE"
+            "REPORT_WRITE",
+            "ORDER_READ",
+            "ORDER_WRITE"
         ])
     );
 

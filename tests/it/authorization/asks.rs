@@ -69,6 +69,9 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             | F::BlockerBulkRecord
             | F::InstallationBulkRecord
             | F::ApplicationBulkRecord
+            | F::HardwareOrderRecord
+            | F::HardwareAllocate
+            | F::HardwareRelease
             | F::HandoverPropose
             | F::HandoverAnswer
             | F::HandoverWithdraw
@@ -287,6 +290,45 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
             json!({ "errorPolicy": "REJECT_ALL", "rows": [{ "facility": facility, "kind": "READER", "step": "DELIVER",
                 "on": "2021-12-01" }] }),
         ),
+        F::HardwareOrders => query(
+            Aim::Facility,
+            format!(
+                "(first: 10, filter: {{ buyerId: \"{}\" }})",
+                target.organisation(Kind::Vendor)
+            ),
+            "{ nodes { id } }",
+        ),
+        F::HardwareLots => query(
+            Aim::Facility,
+            format!(
+                "(first: 10, filter: {{ orderId: \"{}\" }})",
+                target.hardware.0
+            ),
+            "{ nodes { id } }",
+        ),
+        F::HardwareOrderPlace => {
+            let buyer = match kind {
+                Kind::SupportContractor | Kind::Chain | Kind::Corporation | Kind::Facility => kind,
+                _ => Kind::Vendor,
+            };
+            mutation(
+                Aim::Organisation,
+                json!({ "buyerId": target.organisation(buyer), "modelId": target.hardware.1, "quantity": 1,
+                    "orderedOn": "2021-12-01" }),
+            )
+        }
+        F::HardwareOrderRecord => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "orderId": target.hardware.0, "action": "CANCEL", "quantity": 1, "on": "2021-12-02" }] }),
+        ),
+        F::HardwareAllocate => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "lotId": target.hardware.2[0], "facility": facility, "on": "2021-12-02" }] }),
+        ),
+        F::HardwareRelease => mutation(
+            Aim::Facility,
+            json!({ "rows": [{ "lotId": target.hardware.2[1], "facility": facility, "on": "2021-12-02" }] }),
+        ),
         F::VendorUpdate => {
             let kept = match kind {
                 Kind::SupportContractor => Kind::SupportContractor,
@@ -434,7 +476,7 @@ pub fn ask(field: RootField, target: &Target, own: Option<Kind>, unique: usize) 
         F::CapacityPledge => mutation(
             Aim::Organisation,
             json!({ "organisationId": target.organisation(Kind::Vendor), "pledges": [
-                { "month": "2022-01", "prefecture": "AOMORI", "installs": unique } ] }),
+                { "month": "2022-01", "prefecture": "AOMORI", "installs": unique % 10_000 } ] }),
         ),
         F::FollowUpAnswer => mutation(
             Aim::Organisation,

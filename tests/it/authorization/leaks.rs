@@ -60,6 +60,8 @@ fn traces(target: &Target) -> Vec<String> {
         target.token.clone(),
         target.wave.clone(),
         target.application.clone(),
+        target.hardware.0.clone(),
+        target.hardware.2[0].clone(),
         "outside".to_owned(),
     ];
     for kind in Kind::ALL {
@@ -228,6 +230,8 @@ async fn an_id_of_what_is_out_of_scope_is_as_good_as_one_made_up(
         outside.sheet.clone(),
         outside.token.clone(),
         outside.application.clone(),
+        outside.hardware.0.clone(),
+        outside.hardware.2[0].clone(),
         outside.invitation(Kind::Vendor),
         outside.organisation(Kind::Vendor),
         outside.organisation(Kind::Facility),

@@ -43,6 +43,8 @@ pub struct Target {
     pub wave: String,
     /// The global id of its application for readers.
     pub application: String,
+    /// An order of its vendor for PCs, their model, and two lots that arrived, of which it has a unit of the second.
+    pub hardware: (String, String, [String; 2]),
     /// The organisations around it, one of each kind.
     pub organisations: HashMap<Kind, Organisation>,
     /// A service token of the vendor.
@@ -131,6 +133,7 @@ impl Scene {
             link: String::new(),
             wave: String::new(),
             application: String::new(),
+            hardware: Default::default(),
             organisations: HashMap::new(),
             token: String::new(),
         };
@@ -294,7 +297,9 @@ impl Scene {
         let filed = self
             .write(&ministry, "applicationRecord", "application { id }", filed)
             .await;
+        let hardware = self.equip(side, &facility).await;
         let target = self.target(side);
+        target.hardware = hardware;
         target.application = filed["application"]["id"].as_str().unwrap().to_owned();
         target.wave = wave["wave"]["id"].as_str().unwrap().to_owned();
         target.facility = facility;
@@ -327,6 +332,52 @@ impl Scene {
                 .run(&format!("INSERT INTO facility_reference (organisation_id, reference, facility_id) VALUES ({organisation}, '{reference}', {row})"))
                 .await;
         }
+    }
+
+    /// The vendor of a side orders PCs, of which some arrive, and gives the facility one.
+    async fn equip(&mut self, side: &'static str, facility: &str) -> (String, String, [String; 2]) {
+        let ministry = self.ministry();
+        let target = self.target(side);
+        let (supplier, vendor) = (
+            target.organisation(Kind::Supplier),
+            target.organisation(Kind::Vendor),
+        );
+        let model = json!({ "supplierId": supplier, "class": "PC", "name": "窓口端末", "number": "PC-9",
+            "kinds": ["MEDICAL_CLINIC"], "lines": ["IP_VPN"] });
+        let model = self
+            .write(
+                &ministry,
+                "hardwareModelSave",
+                "hardwareModel { id }",
+                model,
+            )
+            .await;
+        let model = model["hardwareModel"]["id"].as_str().unwrap().to_owned();
+        let order = json!({ "buyerId": vendor, "modelId": model, "quantity": 5, "orderedOn": "2021-11-01" });
+        let order = self
+            .write(
+                &ministry,
+                "hardwareOrderPlace",
+                "hardwareOrder { id }",
+                order,
+            )
+            .await;
+        let order = order["hardwareOrder"]["id"].as_str().unwrap().to_owned();
+        let mut lots = [String::new(), String::new()];
+        for lot in &mut lots {
+            let arrived = json!({ "rows": [{ "orderId": order, "action": "DELIVER", "quantity": 1, "on": "2021-11-10" }] });
+            self.write(&ministry, "hardwareOrderRecord", "changeId", arrived)
+                .await;
+            let latest = "SELECT max(id) FROM hardware_lot";
+            *lot = id(
+                NodeKind::HardwareLot,
+                self.world.database.number(latest).await,
+            );
+        }
+        let given = json!({ "rows": [{ "lotId": lots[1], "facility": { "id": facility }, "on": "2021-11-11" }] });
+        self.write(&ministry, "hardwareAllocate", "changeId", given)
+            .await;
+        (order, model, lots)
     }
 
     /// Somebody else than the caller has invited somebody.

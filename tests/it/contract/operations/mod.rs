@@ -558,6 +558,7 @@ fn measured(
     clinic: &str,
     sheet: &str,
     wave: &str,
+    lot: &str,
 ) -> Vec<(&'static str, Value)> {
     let steps: Vec<Value> = codes
         .iter()
@@ -579,6 +580,10 @@ fn measured(
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "kind": "USE", "step": "ACCEPT", "on": "2021-12-02" }));
     let accepted: Vec<Value> = accepted.collect();
+    let units = codes
+        .iter()
+        .map(|code| json!({ "lotId": lot, "facility": { "code": code }, "on": "2021-12-02" }));
+    let units: Vec<Value> = units.collect();
     let days_of_stores = codes
         .iter()
         .map(|code| json!({ "facility": { "code": code }, "on": "2022-01-14" }));
@@ -623,6 +628,12 @@ fn measured(
         ("Handovers", json!({ "first": rows })),
         ("Applications", json!({ "first": rows })),
         ("HardwareModels", json!({ "first": rows })),
+        ("HardwareOrders", json!({ "first": rows })),
+        ("HardwareLots", json!({ "first": rows })),
+        (
+            "AllocateHardware",
+            json!({ "input": { "dryRun": true, "rows": units } }),
+        ),
         (
             "RecordApplications",
             json!({ "input": { "dryRun": true, "errorPolicy": "REJECT_ALL", "rows": accepted } }),
@@ -701,6 +712,39 @@ async fn waves(served: &Served, chain: i64, count: usize, codes: &[String]) -> S
     wave
 }
 
+/// So many orders of a vendor, each for all facilities and with a lot that arrived. Answers the last lot.
+async fn stock(
+    served: &Served,
+    vendor: i64,
+    supplier: i64,
+    count: usize,
+    codes: &[String],
+) -> String {
+    let organisation = |row| NodeId::new(NodeKind::Organisation, row).encode().0;
+    let model = json!({ "input": { "supplierId": organisation(supplier), "class": "PC", "name": "PC",
+        "number": format!("PC-{count}"), "kinds": ["DENTAL_CLINIC"], "lines": ["IP_VPN"] } });
+    let told = async |name: &str, variables: Value| {
+        let response = served
+            .post(Some("ministry"), &documents()[name], &variables)
+            .await;
+        assert_eq!(refusals(&response["data"]), Vec::<&Value>::new(), "{name}");
+        response
+    };
+    let saved = told("SaveHardwareModel", model).await;
+    let model = text(&saved, "/data/hardwareModelSave/hardwareModel/id");
+    let facilities: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
+    let order = json!({ "input": { "buyerId": organisation(vendor), "modelId": model, "quantity": 200,
+        "orderedOn": "2021-12-01", "facilities": facilities } });
+    for _ in 0..count {
+        let placed = told("PlaceOrder", order.clone()).await;
+        let order = text(&placed, "/data/hardwareOrderPlace/hardwareOrder/id");
+        let arrived = json!({ "input": { "rows": [{ "orderId": order, "action": "DELIVER", "quantity": 100, "on": "2021-12-01" }] } });
+        told("RecordOrders", arrived).await;
+    }
+    let lots = told("HardwareLots", json!({ "first": 1 })).await;
+    text(&lots, "/data/hardwareLots/nodes/0/id")
+}
+
 /// Opens a work order for each, and tells what holds it up.
 async fn put_to_work(served: &Served, codes: &[String]) {
     let row = |code: &String| json!({ "facility": { "code": code }, "action": "OPEN", "on": "2021-12-24" });
@@ -741,6 +785,12 @@ async fn no_operation_costs_a_statement_per_row(
         .organisation
         .id
         .0;
+    let supplier = served
+        .user("maker", Kind::Supplier, Role::Admin)
+        .await
+        .organisation
+        .id
+        .0;
     let documents = documents();
     let mut codes = Vec::new();
     let mut counts: Vec<BTreeMap<&str, u64>> = Vec::new();
@@ -774,10 +824,11 @@ async fn no_operation_costs_a_statement_per_row(
             sheet = sheets::send(&served, "ministry", "a.csv", &text).await;
         }
         let wave = waves(&served, chain, rows, &codes).await;
+        let lot = stock(&served, vendor, supplier, rows, &codes).await;
         // What is written follows from the history, which knows nothing of the links.
         served.world.database.run(&link).await;
         let mut count = BTreeMap::new();
-        for (name, variables) in measured(rows, &codes, &clinic, &sheet, &wave) {
+        for (name, variables) in measured(rows, &codes, &clinic, &sheet, &wave, &lot) {
             let before = served.services.database.statements();
             let response = served
                 .post(Some("ministry"), &documents[name], &variables)
