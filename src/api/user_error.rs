@@ -1,8 +1,9 @@
 //! User errors: what the caller of a write could expect to go wrong, with a code for programs, a path to
 //! the input and a sentence in the caller's language.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, InputType, SimpleObject, Value};
 
+use super::plain::{PlainField, PlainFields};
 use crate::{auth::Language, milestone::Problem};
 
 /// Why a write, or a row of one, was refused.
@@ -128,6 +129,19 @@ pub struct UserError {
     pub path: Vec<String>,
     /// For people, in the caller's language.
     pub message: String,
+}
+
+impl PlainFields for UserError {
+    const TYPE: &'static str = "UserError";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        Some(match field.name() {
+            "code" => self.code.to_value(),
+            "path" => Value::List(self.path.iter().cloned().map(Value::String).collect()),
+            "message" => Value::String(self.message.clone()),
+            _ => return None,
+        })
+    }
 }
 
 impl UserError {

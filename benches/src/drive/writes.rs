@@ -228,6 +228,8 @@ impl Bench {
     async fn bulk(&mut self, asker: &Asker) -> Result<(), Failure> {
         let mut stage = self.stage("TRUE").await?;
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
+        let before = stage.ours.process().memory()?.now;
+        let mut memory = None;
         for _ in 0..self.options.rounds + 2 {
             let facilities: Vec<i64> = stage.facilities.by_ref().take(BULK).collect();
             let body = bulk_body(&facilities);
@@ -235,6 +237,9 @@ impl Bench {
             let started = Instant::now();
             let data = http::ask(stage.ours.address, &asker.token, &body)?;
             ours.push(started.elapsed().as_secs_f64());
+            let peak = stage.ours.process().memory()?.peak;
+            // Of the first alone: undoing it is another request.
+            memory.get_or_insert(peak.saturating_sub(before));
             if data.pointer("/milestoneBulkRecord/writtenCount") != Some(&json!(facilities.len())) {
                 return Err(format!("not all rows were written: {:.500}", data.to_string()).into());
             }
@@ -270,6 +275,13 @@ impl Bench {
                 at_least: None,
             });
         }
+        self.tell(Fact {
+            what: "memory that 5,000 in one mutation take".to_owned(),
+            value: mebibytes(memory.unwrap_or_default()),
+            unit: "MiB",
+            at_most: Some(64.0),
+            at_least: None,
+        });
         let peak = stage.ours.process().memory()?.peak;
         self.tell(Fact {
             what: "peak memory after bulk writes".to_owned(),

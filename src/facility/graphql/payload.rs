@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, ID, SimpleObject};
+use async_graphql::{Context, ID, InputType, SimpleObject, Value};
 
 use super::types::{Facility, Selected, facilities_by_id, facility};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         ApiError, ApiResult, NodeId, UserError,
         context::{caller, services},
         node_id::NodeKind,
+        plain::{Plain, PlainField, PlainFields},
     },
     auth::Actor,
     db::{ChangeId, EventId, FacilityId},
@@ -52,11 +53,26 @@ pub struct BulkRow {
     pub user_errors: Vec<UserError>,
 }
 
+impl PlainFields for BulkRow {
+    const TYPE: &'static str = "BulkRow";
+
+    fn value(&self, field: &PlainField<'_>) -> Option<Value> {
+        Some(match field.name() {
+            "index" => self.index.into(),
+            "facility" => field.optional(self.facility.as_deref())?,
+            "version" => self.version.map_or(Value::Null, Value::from),
+            "eventIds" => Value::List(self.event_ids.iter().map(ID::to_value).collect()),
+            "userErrors" => field.list(self.user_errors.iter().cloned())?,
+            _ => return None,
+        })
+    }
+}
+
 /// What became of a bulk write.
 #[derive(Debug, SimpleObject)]
 pub struct FacilityBulkPayload {
     /// Row by row, in input order.
-    rows: Vec<BulkRow>,
+    rows: Vec<Plain<BulkRow>>,
     /// Rows that were written (with `dryRun`: would be).
     written_count: i32,
     /// Rows that were refused.
@@ -99,7 +115,7 @@ pub async fn facility_payload(
 
 /// The same payload with other names for fields at the ends of the paths of its rows, where these are said elsewhere.
 pub fn renamed(mut payload: FacilityBulkPayload, names: &[(&str, &[&str])]) -> FacilityBulkPayload {
-    for error in payload.rows.iter_mut().flat_map(|row| &mut row.user_errors) {
+    for error in payload.rows.iter_mut().flat_map(|row| &mut row.0.user_errors) {
         let said = names
             .iter()
             .find(|(field, _)| error.path.last().is_some_and(|last| last == field));
@@ -176,6 +192,7 @@ pub async fn bulk_payload(
             event_ids: event_ids(row),
             user_errors: user_errors(&row.problems, actor, &["input", "rows", &index.to_string()]),
         })
+        .map(Plain)
         .collect();
     Ok(FacilityBulkPayload {
         rows,
