@@ -53,7 +53,7 @@ export default [
           types: [
             'AccountCode', 'ApplicationBulkRow', 'ApplicationLine', 'ApplicationStepTaken', 'BlockerCount', 'BulkApplication', 'BulkRow', 'CapacityPledge', 'Chain', 'ChainPart', 'ChangeEntry', 'ChecklistEntry', 'Correction', 'FacilityBlocker',
             'FacilityClaimSecret', 'FigureCell', 'FigureCoverage', 'FigureDifference', 'FigureIncrease',
-            'FigureReporter', 'FollowUp', 'HandoverBulkRow', 'HardwareAllocationRow', 'HardwareOrderFacility', 'HardwareOrderRow', 'HardwareOrderStep',
+            'FigureReporter', 'FollowUp', 'HandoverBulkRow', 'HardwareAllocation', 'HardwareAllocationRow', 'HardwareOrderFacility', 'HardwareOrderRow', 'HardwareOrderStep',
             'InstallationBulkRow', 'InstallationCheck', 'InstallationChecklist', 'InstallationPromise', 'Invitation',
             'Membership', 'MilestoneStatus', 'NextStep', 'PageInfo', 'PastCode', 'PrefectureBand', 'PrefectureBands',
             'ReportingConfirmation', 'RolloutFigures', 'Scorecard', 'ScorecardSide', 'SavedSheetColumn', 'SeriesPoint', 'Session', 'SheetColumn', 'SheetCounts',

@@ -23,6 +23,7 @@ const UP: &[&str] = &[
         buyer_id {big} NOT NULL,
         supplier_id {big} NOT NULL,
         model_id {big} NOT NULL,
+        ordered_model_id {big} NOT NULL,
         quantity {int} NOT NULL,
         delivered {int} NOT NULL,
         cancelled {int} NOT NULL,
@@ -66,12 +67,13 @@ const UP: &[&str] = &[
         allocated {int} NOT NULL,
         returned {int} NOT NULL,
         received_on {date} NOT NULL,
+        stock_since {date} NOT NULL,
         change_id {big} NOT NULL,
         CHECK (quantity > 0 AND allocated >= 0 AND returned >= 0 AND allocated + returned <= quantity)
     ) {strict}",
     "CREATE INDEX hardware_lot_order ON hardware_lot (order_id)",
     "CREATE INDEX hardware_lot_buyer ON hardware_lot (buyer_id, id)",
-    // A row counts until it is ended.
+    // A row counts until it is ended. What reached a milestone says so: only that is taken back with it.
     "CREATE TABLE hardware_allocation (
         id {id},
         lot_id {big} NOT NULL,
@@ -79,6 +81,7 @@ const UP: &[&str] = &[
         class {code} NOT NULL,
         quantity {int} NOT NULL,
         allocated_on {date} NOT NULL,
+        reached {bool} NOT NULL,
         change_id {big} NOT NULL,
         ended_on {date},
         ended_by {big}

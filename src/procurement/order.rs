@@ -41,6 +41,8 @@ pub struct Order {
     pub supplier: OrganisationId,
     /// Which model what is open of it is of.
     pub model: ModelId,
+    /// Which model was ordered.
+    pub ordered: ModelId,
     /// How many units.
     pub quantity: i32,
     /// How many were delivered.
@@ -85,6 +87,8 @@ pub struct Lot {
     pub returned: i32,
     /// On which day they arrived.
     pub received_on: NaiveDate,
+    /// Since which day everything is in stock that is: none of it was elsewhere then.
+    pub stock_since: NaiveDate,
 }
 
 impl Lot {
@@ -178,10 +182,10 @@ pub enum OrderProblem {
         /// Today.
         today: NaiveDate,
     },
-    /// A promise for a day that is over.
+    /// A promise for a day before the one on which it is made.
     PromiseInPast {
-        /// Today.
-        today: NaiveDate,
+        /// That day.
+        on: NaiveDate,
     },
     /// The order was changed since the caller read it.
     StaleVersion {
@@ -234,6 +238,9 @@ impl OrderProblem {
                 "この処理は発注の相手方が行います。",
                 "The other side of the order takes this step.",
             ),
+            Self::BadQuantity { most: ..=0 } => {
+                told("残りの数量がありません。", "There is nothing left.")
+            }
             Self::BadQuantity { most } => (
                 format!("数量は1～{most}で入力してください。"),
                 format!("1 to {most} units are possible here."),
@@ -250,9 +257,9 @@ impl OrderProblem {
                 format!("本日（{today}）より後の日付は指定できません。"),
                 format!("It can't be after today, {today}."),
             ),
-            Self::PromiseInPast { today } => (
-                format!("納期は本日（{today}）以降を指定してください。"),
-                format!("What is to come is promised for {today} or later."),
+            Self::PromiseInPast { on } => (
+                format!("納期は{on}以降を指定してください。"),
+                format!("What is promised on {on} is promised for that day or later."),
             ),
             Self::StaleVersion { current } => (
                 format!(
@@ -293,6 +300,7 @@ mod tests {
             buyer: OrganisationId(1),
             supplier: OrganisationId(2),
             model: ModelId(3),
+            ordered: ModelId(3),
             quantity: 10,
             delivered: 4,
             cancelled: 1,

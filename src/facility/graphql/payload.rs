@@ -115,7 +115,11 @@ pub async fn facility_payload(
 
 /// The same payload with other names for fields at the ends of the paths of its rows, where these are said elsewhere.
 pub fn renamed(mut payload: FacilityBulkPayload, names: &[(&str, &[&str])]) -> FacilityBulkPayload {
-    for error in payload.rows.iter_mut().flat_map(|row| &mut row.0.user_errors) {
+    for error in payload
+        .rows
+        .iter_mut()
+        .flat_map(|row| &mut row.0.user_errors)
+    {
         let said = names
             .iter()
             .find(|(field, _)| error.path.last().is_some_and(|last| last == field));

@@ -8,7 +8,7 @@ use super::orders::{LOT, ORDER, SIDES, push_visible, read_lot, read_order};
 use crate::{
     auth::{Actor, OrganisationName, read_name},
     db::{Backend, ConnectionTrait, Database, DbErr, FacilityId, OrganisationId, Query, Row},
-    procurement::{Lot, Order, OrderId},
+    procurement::{Lot, LotId, Order, OrderId},
     supply::ModelId,
 };
 
@@ -38,6 +38,8 @@ pub struct OrderQuery {
     pub promised_until: Option<NaiveDate>,
     /// With units that are open and without a promised day, or (`false`) with one.
     pub undetermined: Option<bool>,
+    /// Placed for a facility for which another one is placed too, or (`false`) for none.
+    pub doubled: Option<bool>,
 }
 
 fn select_orders() -> String {
@@ -129,6 +131,7 @@ fn push_orders(query: &mut Query, backend: Backend, actor: &Actor, list: &OrderQ
         open,
         promised_until,
         undetermined,
+        doubled,
     } = list;
     push_visible(query, backend, actor, &SIDES);
     for (column, organisation) in [("h.buyer_id", buyer), ("h.supplier_id", supplier)] {
@@ -155,6 +158,30 @@ fn push_orders(query: &mut Query, backend: Backend, actor: &Actor, list: &OrderQ
             " AND h.promised_on IS NOT NULL"
         });
     }
+    if let Some(doubled) = *doubled {
+        query.push(if doubled { " AND " } else { " AND NOT " });
+        query.push("EXISTS (SELECT 1 FROM hardware_order_facility f WHERE f.order_id = h.id AND ");
+        query.push(&doubled_at("h")).push(")");
+    }
+}
+
+/// The condition that an order has units that may yet go to the facilities for which it is placed: open, or in stock.
+fn supplies(order: &str) -> String {
+    format!(
+        "({order}.quantity > {order}.delivered + {order}.cancelled OR EXISTS (SELECT 1 FROM hardware_lot l \
+         WHERE l.order_id = {order}.id AND l.quantity > l.allocated + l.returned))"
+    )
+}
+
+/// The condition that another order of the class supplies the facility of a row `f` of an order, too.
+fn doubled_at(order: &str) -> String {
+    format!(
+        "({} AND EXISTS (SELECT 1 FROM hardware_order_facility x JOIN hardware_order y ON y.id = x.order_id \
+         JOIN hardware_model m ON m.id = y.model_id JOIN hardware_model n ON n.id = {order}.model_id \
+         WHERE x.facility_id = f.facility_id AND x.order_id <> f.order_id AND m.class = n.class AND {}))",
+        supplies(order),
+        supplies("y")
+    )
 }
 
 /// A facility that an order is placed for.
@@ -164,12 +191,17 @@ pub struct OrderedFor {
     pub order: OrderId,
     /// Which facility.
     pub facility: FacilityId,
-    /// Another order of the same class with open units is placed for it, from whichever supplier: what it needs is counted
-    /// once.
+    /// Another order of the same class that has units for it, open or in stock, is placed for it, with whichever supplier
+    /// and by whomever: what it needs is counted once.
     pub doubled: bool,
+    /// For how many facilities the order is placed.
+    pub count: i64,
 }
 
-/// The facilities that orders are placed for.
+/// Facilities that are listed of an order.
+const MOST_LISTED: i64 = 100;
+
+/// The facilities that orders are placed for: the first hundred of each.
 pub async fn ordered_for(
     database: &Database,
     orders: &[OrderId],
@@ -178,14 +210,14 @@ pub async fn ordered_for(
         return Ok(Vec::new());
     }
     let mut query = Query::new(format!(
-        "SELECT f.order_id, f.facility_id, EXISTS (SELECT 1 FROM hardware_order_facility x \
-         JOIN hardware_order h ON h.id = x.order_id JOIN hardware_model m ON m.id = h.model_id \
-         WHERE x.facility_id = f.facility_id AND x.order_id <> f.order_id AND {IS_OPEN} \
-         AND m.class = n.class AND o.quantity > o.delivered + o.cancelled) AS doubled \
-         FROM hardware_order_facility f JOIN hardware_order o ON o.id = f.order_id \
-         JOIN hardware_model n ON n.id = o.model_id WHERE f.order_id"
+        "SELECT f.order_id, f.facility_id, {} AS doubled, f.many FROM (SELECT order_id, facility_id, \
+         row_number() OVER (PARTITION BY order_id ORDER BY facility_id) AS place, \
+         count(*) OVER (PARTITION BY order_id) AS many FROM hardware_order_facility WHERE order_id",
+        doubled_at("o")
     ));
     query.bind_ids(database.backend(), orders.iter().map(|id| id.0));
+    query.push(") AS f JOIN hardware_order o ON o.id = f.order_id WHERE f.place <= ");
+    query.bind(MOST_LISTED);
     query.push(" ORDER BY f.order_id, f.facility_id");
     let rows = query.all(database.read()).await?;
     rows.iter()
@@ -195,7 +227,33 @@ pub async fn ordered_for(
                 order: OrderId(row.take()?),
                 facility: row.take()?,
                 doubled: row.take()?,
+                count: row.take()?,
             })
+        })
+        .collect()
+}
+
+/// What of lots is allocated to whom: the first hundred of each.
+pub async fn allocations(
+    database: &Database,
+    lots: &[LotId],
+) -> Result<Vec<(LotId, FacilityId, i32, NaiveDate)>, DbErr> {
+    if lots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = Query::new(
+        "SELECT a.lot_id, a.facility_id, a.quantity, a.allocated_on FROM (SELECT id, lot_id, facility_id, quantity, \
+         allocated_on, row_number() OVER (PARTITION BY lot_id ORDER BY id) AS place FROM hardware_allocation \
+         WHERE ended_by IS NULL AND lot_id",
+    );
+    query.bind_ids(database.backend(), lots.iter().map(|id| id.0));
+    query.push(") AS a WHERE a.place <= ").bind(MOST_LISTED);
+    query.push(" ORDER BY a.lot_id, a.id");
+    let rows = query.all(database.read()).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Row::new(row);
+            Ok((LotId(row.take()?), row.take()?, row.take()?, row.take()?))
         })
         .collect()
 }
@@ -314,7 +372,7 @@ pub async fn imbalances(
         ),
         (
             "'lot ' || h.id || ' returned'",
-            "COALESCE((SELECT sum(s.quantity) FROM hardware_order_step s WHERE s.lot_id = h.id AND s.step = 4), 0)",
+            "COALESCE((SELECT sum(s.quantity) FROM hardware_order_step s WHERE s.order_id = h.order_id AND s.lot_id = h.id AND s.step = 4), 0)",
             "h.returned AS kept FROM hardware_lot h",
         ),
     ] {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 
 use crate::{
-    auth::{Actor, Identity, OrganisationKind, Permission},
+    auth::{Actor, Identity, OrganisationKind, Permission, Scope, entity::push_scope},
     db::{
         Backend, ChangeId, Column, ConnectionTrait, Database, DbErr, FacilityId, Query, Row, Table,
         Transaction, Values,
@@ -24,6 +24,7 @@ pub const HARDWARE_ORDER: Table = Table {
         ("buyer_id", Column::Big),
         ("supplier_id", Column::Big),
         ("model_id", Column::Big),
+        ("ordered_model_id", Column::Big),
         ("quantity", Column::Int),
         ("delivered", Column::Int),
         ("cancelled", Column::Int),
@@ -64,6 +65,7 @@ pub const HARDWARE_LOT: Table = Table {
         ("allocated", Column::Int),
         ("returned", Column::Int),
         ("received_on", Column::Date),
+        ("stock_since", Column::Date),
         ("change_id", Column::Big),
     ],
 };
@@ -86,6 +88,7 @@ pub const HARDWARE_ALLOCATION: Table = Table {
         ("class", Column::Code),
         ("quantity", Column::Int),
         ("allocated_on", Column::Date),
+        ("reached", Column::Bool),
         ("change_id", Column::Big),
     ],
 };
@@ -96,7 +99,7 @@ pub const HARDWARE_ORDER_FACILITY: Table = Table {
     columns: &[("order_id", Column::Big), ("facility_id", Column::Big)],
 };
 
-pub(super) const ORDER: &str = "h.id, h.buyer_id, h.supplier_id, h.model_id, h.quantity, h.delivered, h.cancelled, h.unit_price, \
+pub(super) const ORDER: &str = "h.id, h.buyer_id, h.supplier_id, h.model_id, h.ordered_model_id, h.quantity, h.delivered, h.cancelled, h.unit_price, \
      h.ordered_on, h.promised_on, h.version";
 
 pub(super) fn read_order(row: &mut Row<'_>) -> Result<Order, DbErr> {
@@ -105,6 +108,7 @@ pub(super) fn read_order(row: &mut Row<'_>) -> Result<Order, DbErr> {
         buyer: row.take()?,
         supplier: row.take()?,
         model: ModelId(row.take()?),
+        ordered: ModelId(row.take()?),
         quantity: row.take()?,
         delivered: row.take()?,
         cancelled: row.take()?,
@@ -121,6 +125,7 @@ fn order_values(order: &Order, change: ChangeId) -> Values {
         order.buyer.0.into(),
         order.supplier.0.into(),
         order.model.0.into(),
+        order.ordered.0.into(),
         order.quantity.into(),
         order.delivered.into(),
         order.cancelled.into(),
@@ -132,7 +137,7 @@ fn order_values(order: &Order, change: ChangeId) -> Values {
     ]
 }
 
-pub(super) const LOT: &str = "l.id, l.order_id, l.buyer_id, l.model_id, l.class, l.quantity, l.allocated, l.returned, l.received_on";
+pub(super) const LOT: &str = "l.id, l.order_id, l.buyer_id, l.model_id, l.class, l.quantity, l.allocated, l.returned, l.received_on, l.stock_since";
 
 pub(super) fn read_lot(row: &mut Row<'_>) -> Result<Lot, DbErr> {
     let (id, order) = (LotId(row.take()?), OrderId(row.take()?));
@@ -150,6 +155,7 @@ pub(super) fn read_lot(row: &mut Row<'_>) -> Result<Lot, DbErr> {
         allocated: row.take()?,
         returned: row.take()?,
         received_on: row.take()?,
+        stock_since: row.take()?,
     })
 }
 
@@ -164,6 +170,7 @@ fn lot_values(lot: &Lot, change: ChangeId) -> Values {
         lot.allocated.into(),
         lot.returned.into(),
         lot.received_on.into(),
+        lot.stock_since.into(),
         change.0.into(),
     ]
 }
@@ -423,6 +430,8 @@ pub struct Allocation {
     pub quantity: i32,
     /// Since which day.
     pub on: NaiveDate,
+    /// The facility reached the milestone by it.
+    pub reached: bool,
 }
 
 /// The allocations of facilities that are in force.
@@ -432,7 +441,7 @@ pub async fn allocations_of(
     facilities: &[FacilityId],
 ) -> Result<Vec<Allocation>, DbErr> {
     let mut query = Query::new(
-        "SELECT id, lot_id, facility_id, class, quantity, allocated_on FROM hardware_allocation \
+        "SELECT id, lot_id, facility_id, class, quantity, allocated_on, reached FROM hardware_allocation \
          WHERE ended_by IS NULL AND facility_id",
     );
     query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
@@ -453,6 +462,7 @@ pub async fn allocations_of(
                     .ok_or_else(|| DbErr::Type(format!("{class} is no class of hardware")))?,
                 quantity: row.take()?,
                 on: row.take()?,
+                reached: row.take()?,
             })
         })
         .collect()
@@ -471,6 +481,7 @@ pub async fn insert_allocations(
             one.class.code().into(),
             one.quantity.into(),
             one.on.into(),
+            one.reached.into(),
             change.0.into(),
         ]
     });
@@ -500,17 +511,37 @@ pub async fn end_allocations(
     Ok(())
 }
 
-/// What facilities are.
+/// Says of allocations that the facility has what it reached by others because of them now.
+pub async fn inherit(
+    database: &Database,
+    transaction: &Transaction,
+    ids: &[i64],
+) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut query = Query::new("UPDATE hardware_allocation SET reached = ");
+    query.bind(true).push(" WHERE id");
+    query.bind_ids(database.backend(), ids.iter().copied());
+    query.execute(transaction).await?;
+    Ok(())
+}
+
+/// What those of some facilities are that are in a scope.
 pub async fn kinds_of(
     database: &Database,
     connection: &impl ConnectionTrait,
+    scope: &Scope,
     facilities: &[FacilityId],
 ) -> Result<HashMap<FacilityId, FacilityKind>, DbErr> {
     if facilities.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut query = Query::new("SELECT facility_id, kind FROM facility_state WHERE facility_id");
+    let mut query =
+        Query::new("SELECT s.facility_id, s.kind FROM facility_state s WHERE s.facility_id");
     query.bind_ids(database.backend(), facilities.iter().map(|id| id.0));
+    query.push(" AND ");
+    push_scope(&mut query, scope, "s");
     let rows = query.all(connection).await?;
     rows.iter()
         .map(|row| {
@@ -518,4 +549,27 @@ pub async fn kinds_of(
             Ok((row.take()?, read_kind(&mut row)?))
         })
         .collect()
+}
+
+/// For which kinds of facility orders are placed.
+pub async fn kinds_ordered_for(
+    database: &Database,
+    connection: &impl ConnectionTrait,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Vec<FacilityKind>>, DbErr> {
+    let mut kinds: HashMap<OrderId, Vec<FacilityKind>> = HashMap::new();
+    if orders.is_empty() {
+        return Ok(kinds);
+    }
+    let mut query = Query::new(
+        "SELECT DISTINCT f.order_id, s.kind FROM hardware_order_facility f \
+         JOIN facility_state s ON s.facility_id = f.facility_id WHERE f.order_id",
+    );
+    query.bind_ids(database.backend(), orders.iter().map(|id| id.0));
+    for row in query.all(connection).await? {
+        let mut row = Row::new(&row);
+        let of_order = kinds.entry(OrderId(row.take()?)).or_default();
+        of_order.push(read_kind(&mut row)?);
+    }
+    Ok(kinds)
 }

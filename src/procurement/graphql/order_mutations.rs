@@ -91,7 +91,7 @@ pub struct HardwareAllocationRowInput {
     lot_id: ID,
     /// Which facility.
     facility: FacilityReference,
-    /// How many units, 1 to 100; what goes back are all of them.
+    /// How many units, beside those that it has: 100 of a lot at most.
     #[graphql(default = 1)]
     quantity: i32,
     /// On which day.
@@ -112,11 +112,37 @@ pub struct HardwareAllocateInput {
     options: WriteOptions,
 }
 
+/// All units of a lot that a facility has.
+#[derive(Clone, Debug, InputObject)]
+pub struct HardwareReleaseRowInput {
+    /// Global id of the lot.
+    lot_id: ID,
+    /// Which facility; by its global id where it is no longer yours.
+    facility: FacilityReference,
+    /// On which day they came back.
+    on: Date,
+    /// A remark.
+    note: Option<String>,
+}
+
+impl From<HardwareReleaseRowInput> for HardwareAllocationRowInput {
+    fn from(row: HardwareReleaseRowInput) -> Self {
+        Self {
+            lot_id: row.lot_id,
+            facility: row.facility,
+            // All of them, however many.
+            quantity: 0,
+            on: row.on,
+            note: row.note,
+        }
+    }
+}
+
 /// Units that go back into the stock.
 #[derive(Debug, InputObject)]
 pub struct HardwareReleaseInput {
     /// 1 to 5,000 rows.
-    rows: Vec<HardwareAllocationRowInput>,
+    rows: Vec<HardwareReleaseRowInput>,
     /// What becomes of the others if a row fails.
     #[graphql(default_with = "ErrorPolicy::RejectAll")]
     error_policy: ErrorPolicy,
@@ -327,8 +353,8 @@ impl HardwareOrderMutation {
         move_units(context, Way::Out, rows, error_policy, &options).await
     }
 
-    /// Takes all units of lots back into the stock that facilities have from them. What no other unit stands for is
-    /// withdrawn on that day.
+    /// Takes all units of lots back into the stock that facilities have from them, those that are no longer yours too. What
+    /// a facility reached by them, and has no other unit for, is withdrawn on that day; what was recorded before stays.
     async fn hardware_release(
         &self,
         context: &Context<'_>,
@@ -339,6 +365,7 @@ impl HardwareOrderMutation {
             error_policy,
             options,
         } = input;
+        let rows = rows.into_iter().map(Into::into).collect();
         move_units(context, Way::Back, rows, error_policy, &options).await
     }
 }

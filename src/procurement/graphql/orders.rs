@@ -20,7 +20,7 @@ use crate::{
         summary,
     },
     procurement::{
-        Lot, OrderId, OrderStep,
+        Lot, LotId, OrderId, OrderStep,
         entity::{
             order_lists::{self, LotQuery, OrderQuery, OrderRow, OrderedFor},
             orders::{self, StepRow},
@@ -62,6 +62,8 @@ pub struct HardwareOrder {
     supplier: OrganisationSummary,
     /// Which model; of what is open, where it was substituted.
     model: Option<HardwareModel>,
+    /// Which model was ordered.
+    ordered_model: Option<HardwareModel>,
     /// How many units were ordered: delivered, cancelled or open.
     quantity: i32,
     /// How many were delivered.
@@ -78,8 +80,10 @@ pub struct HardwareOrder {
     promised_on: Option<Date>,
     /// What happened to it, every earlier promise too, in the order of recording.
     steps: Vec<HardwareOrderStep>,
-    /// The facilities that it is placed for, as far as you can see them.
+    /// The first hundred facilities that it is placed for, as far as you can see them.
     facilities: Vec<HardwareOrderFacility>,
+    /// For how many facilities it is placed.
+    facility_count: i64,
     /// Counts up with every change: give it as `expectedVersion` to change only what you read.
     version: i32,
 }
@@ -95,6 +99,10 @@ pub struct HardwareOrderStep {
     quantity: Option<i32>,
     /// The day that was promised; null where none was.
     promised_on: Option<Date>,
+    /// The model that is delivered instead, where it is substituted.
+    model: Option<HardwareModel>,
+    /// Global id of the lot from which units went back.
+    lot_id: Option<ID>,
     /// A remark.
     note: Option<String>,
 }
@@ -104,9 +112,22 @@ pub struct HardwareOrderStep {
 pub struct HardwareOrderFacility {
     /// Which.
     facility: Option<Facility>,
-    /// Another order of the same class with units to come is placed for it, with whichever supplier: what it needs is
-    /// counted once.
+    /// Another order of the same class that has units for it, to come or in stock, is placed for it, with whichever
+    /// supplier and by whomever: what it needs is counted once.
     doubled: bool,
+}
+
+/// Units of a lot that a facility has.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct HardwareAllocation {
+    /// Global id of the facility, by which they are taken back.
+    facility_id: ID,
+    /// The facility; null where it is no longer yours.
+    facility: Option<Facility>,
+    /// How many units.
+    quantity: i32,
+    /// Since which day.
+    allocated_on: Date,
 }
 
 /// Units that were delivered together. Units that are neither allocated nor returned are in stock.
@@ -133,6 +154,8 @@ pub struct HardwareLot {
     stock_quantity: i32,
     /// On which day they arrived.
     received_on: Date,
+    /// Who has what of it: the first hundred.
+    allocations: Vec<HardwareAllocation>,
 }
 
 #[ComplexObject]
@@ -172,6 +195,8 @@ pub struct HardwareOrderFilter {
     promised_until: Option<Date>,
     /// With units to come whose delivery date is undetermined, or is not.
     undetermined: Option<bool>,
+    /// Placed for a facility for which another order has units of the class too, or for none.
+    doubled: Option<bool>,
 }
 
 /// Which lots a list holds; all conditions must hold.
@@ -224,6 +249,7 @@ impl HardwareOrderQuery {
             open: filter.open,
             promised_until: filter.promised_until.map(|day| day.0),
             undetermined: filter.undetermined,
+            doubled: filter.doubled,
         };
         let database = &services(context)?.database;
         let actor = &caller(context)?.actor;
@@ -295,7 +321,10 @@ impl HardwareOrderQuery {
             .iter()
             .map(|lot| fingerprint.cursor(&[lot.id.0.to_string()]))
             .collect();
-        let lots = complete_lots(context, rows).await?;
+        let ahead = context.look_ahead();
+        let wanted = LotWanted::of(&ahead.field("nodes"))
+            .or(LotWanted::of(&ahead.field("edges").field("node")));
+        let lots = complete_lots(context, rows, wanted).await?;
         let mut connection = Connection::new(previous, next);
         let edges = cursors.into_iter().zip(lots);
         connection.edges = edges.map(|(cursor, lot)| Edge::new(cursor, lot)).collect();
@@ -327,7 +356,7 @@ impl Wanted {
         let facility = facilities.field("facility");
         Self {
             steps: order.field("steps").exists(),
-            facilities: facilities.exists(),
+            facilities: facilities.exists() || order.field("facilityCount").exists(),
             facility: facility.exists().then(|| Selected::of(&facility)),
         }
     }
@@ -356,16 +385,29 @@ pub async fn complete_orders(
     }
     let database = &services(context)?.database;
     let ids: Vec<OrderId> = rows.iter().map(|row| row.order.id).collect();
-    let models: Vec<i64> = rows.iter().map(|row| row.order.model.0).collect();
-    let models = models_by_id(context, &models).await?;
-    let mut steps = HashMap::new();
+    let mut steps: HashMap<OrderId, Vec<StepRow>> = HashMap::new();
     if wanted.steps {
         steps = orders::steps(database, &ids).await?;
     }
-    let (mut placed, mut facilities) = (Vec::new(), HashMap::new());
+    let of_orders = rows
+        .iter()
+        .flat_map(|row| [row.order.model.0, row.order.ordered.0]);
+    let of_steps = steps.values().flatten().filter_map(|row| match row.step {
+        OrderStep::Substitute { model } => Some(model.0),
+        _ => None,
+    });
+    let mut models: Vec<i64> = of_orders.chain(of_steps).collect();
+    models.sort_unstable();
+    models.dedup();
+    let models = models_by_id(context, &models).await?;
+    let mut placed: HashMap<OrderId, Vec<OrderedFor>> = HashMap::new();
+    let mut facilities = HashMap::new();
     if wanted.facilities {
-        placed = order_lists::ordered_for(database, &ids).await?;
-        let mut named: Vec<FacilityId> = placed.iter().map(|one| one.facility).collect();
+        for one in order_lists::ordered_for(database, &ids).await? {
+            placed.entry(one.order).or_default().push(one);
+        }
+        let all = placed.values().flatten();
+        let mut named: Vec<FacilityId> = all.map(|one| one.facility).collect();
         named.sort_unstable();
         named.dedup();
         let services = services(context)?;
@@ -376,13 +418,14 @@ pub async fn complete_orders(
     let told = |row: OrderRow| {
         let order = row.order;
         let steps = steps.remove(&order.id).unwrap_or_default();
-        let seen =
-            |one: &&OrderedFor| one.order == order.id && facilities.contains_key(&one.facility);
+        let placed = placed.remove(&order.id).unwrap_or_default();
+        let seen = |one: &&OrderedFor| facilities.contains_key(&one.facility);
         HardwareOrder {
             id: NodeId::new(NodeKind::HardwareOrder, order.id.0).encode(),
             buyer: summary(&row.buyer),
             supplier: summary(&row.supplier),
             model: models.get(&order.model.0).cloned(),
+            ordered_model: models.get(&order.ordered.0).cloned(),
             quantity: order.quantity,
             delivered_quantity: order.delivered,
             cancelled_quantity: order.cancelled,
@@ -390,7 +433,11 @@ pub async fn complete_orders(
             unit_price: order.unit_price,
             ordered_on: Date(order.ordered_on),
             promised_on: order.promised_on.map(Date),
-            steps: steps.into_iter().map(told_step).collect(),
+            steps: steps
+                .into_iter()
+                .map(|row| told_step(row, &models))
+                .collect(),
+            facility_count: placed.first().map_or(0, |one| one.count),
             facilities: placed
                 .iter()
                 .filter(seen)
@@ -405,7 +452,12 @@ pub async fn complete_orders(
     Ok(rows.into_iter().map(told).collect())
 }
 
-fn told_step(row: StepRow) -> HardwareOrderStep {
+fn told_step(row: StepRow, models: &HashMap<i64, HardwareModel>) -> HardwareOrderStep {
+    let (model, lot) = match row.step {
+        OrderStep::Substitute { model } => (models.get(&model.0).cloned(), None),
+        OrderStep::Return { lot, .. } => (None, Some(lot)),
+        _ => (None, None),
+    };
     let (action, quantity, promised_on) = match row.step {
         OrderStep::Promise { until } => (HardwareOrderAction::Promise, None, until),
         OrderStep::Substitute { .. } => (HardwareOrderAction::Substitute, None, None),
@@ -418,19 +470,74 @@ fn told_step(row: StepRow) -> HardwareOrderStep {
         on: Date(row.on),
         quantity,
         promised_on: promised_on.map(Date),
+        model,
+        lot_id: lot.map(|lot| NodeId::new(NodeKind::HardwareLot, lot.0).encode()),
         note: row.note,
     }
 }
 
+/// What a query selects of a lot.
+#[derive(Clone, Copy, Debug, Default)]
+struct LotWanted {
+    allocations: bool,
+    facility: Option<Selected>,
+}
+
+impl LotWanted {
+    fn of(lot: &Lookahead<'_>) -> Self {
+        let allocations = lot.field("allocations");
+        let facility = allocations.field("facility");
+        Self {
+            allocations: allocations.exists(),
+            facility: facility.exists().then(|| Selected::of(&facility)),
+        }
+    }
+
+    fn or(mut self, other: Self) -> Self {
+        match (&mut self.facility, other.facility) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine, theirs) => *mine = mine.or(theirs),
+        }
+        self.allocations |= other.allocations;
+        self
+    }
+}
+
 /// Completes lots with what stands in other tables.
-async fn complete_lots(context: &Context<'_>, lots: Vec<Lot>) -> ApiResult<Vec<HardwareLot>> {
+async fn complete_lots(
+    context: &Context<'_>,
+    lots: Vec<Lot>,
+    wanted: LotWanted,
+) -> ApiResult<Vec<HardwareLot>> {
     if lots.is_empty() {
         return Ok(Vec::new());
     }
     let models: Vec<i64> = lots.iter().map(|lot| lot.model.0).collect();
     let models = models_by_id(context, &models).await?;
     let buyers: HashSet<_> = lots.iter().map(|lot| lot.buyer).collect();
-    let buyers = order_lists::names(&services(context)?.database, &buyers).await?;
+    let services = services(context)?;
+    let buyers = order_lists::names(&services.database, &buyers).await?;
+    let mut allocated: HashMap<LotId, Vec<HardwareAllocation>> = HashMap::new();
+    if wanted.allocations {
+        let ids: Vec<LotId> = lots.iter().map(|lot| lot.id).collect();
+        let found = order_lists::allocations(&services.database, &ids).await?;
+        let mut named: Vec<FacilityId> = found.iter().map(|(_, facility, ..)| *facility).collect();
+        named.sort_unstable();
+        named.dedup();
+        let actor = &caller(context)?.actor;
+        let facilities = match wanted.facility {
+            Some(selected) => facilities_by_id(services, actor, &named, selected).await?,
+            None => HashMap::new(),
+        };
+        for (lot, facility, quantity, on) in found {
+            allocated.entry(lot).or_default().push(HardwareAllocation {
+                facility_id: NodeId::new(NodeKind::Facility, facility.0).encode(),
+                facility: facilities.get(&facility).cloned(),
+                quantity,
+                allocated_on: Date(on),
+            });
+        }
+    }
     let told = |lot: Lot| HardwareLot {
         id: NodeId::new(NodeKind::HardwareLot, lot.id.0).encode(),
         order_id: NodeId::new(NodeKind::HardwareOrder, lot.order.0).encode(),
@@ -442,6 +549,7 @@ async fn complete_lots(context: &Context<'_>, lots: Vec<Lot>) -> ApiResult<Vec<H
         returned_quantity: lot.returned,
         stock_quantity: lot.in_stock(),
         received_on: Date(lot.received_on),
+        allocations: allocated.remove(&lot.id).unwrap_or_default(),
     };
     Ok(lots.into_iter().map(told).collect())
 }
@@ -482,6 +590,7 @@ pub async fn lots_by_id(
     let actor = &caller(context)?.actor;
     let rows = order_lists::find_lots(&services(context)?.database, actor, ids).await?;
     let keys: Vec<i64> = rows.iter().map(|lot| lot.id.0).collect();
-    let lots = complete_lots(context, rows).await?;
+    let wanted = LotWanted::of(&context.look_ahead());
+    let lots = complete_lots(context, rows, wanted).await?;
     Ok(keys.into_iter().zip(lots).collect())
 }

@@ -14,7 +14,7 @@ use crate::{
         self, Aspect, Event,
         authority::Topic,
         check_note,
-        service::{Draft, ErrorPolicy, Step, Taken, commit},
+        service::{Draft, ErrorPolicy, Step, Taken, Working, commit},
     },
     procurement::{
         Lot, LotId, OrderProblem as Problem,
@@ -82,6 +82,8 @@ struct Request<'a> {
     /// What is allocated to the facilities, as the rows so far leave it.
     allocated: Vec<Allocation>,
     ended: Vec<(i64, NaiveDate)>,
+    /// Those that stand from now on for what another one reached.
+    heirs: Vec<i64>,
     changed: Vec<LotId>,
     rows: Vec<AllocationRowOutcome>,
 }
@@ -155,6 +157,7 @@ impl<'a> Request<'a> {
             models: models.into_iter().map(|model| (model.id, model)).collect(),
             allocated: entity::allocations_of(database, transaction, &facilities).await?,
             ended: Vec::new(),
+            heirs: Vec::new(),
             changed: Vec::new(),
             rows: Vec::with_capacity(rows.len()),
         })
@@ -170,65 +173,55 @@ impl<'a> Request<'a> {
             return Err(vec![Problem::Forbidden]);
         }
         let facility = row.facility.clone().map_err(one)?;
-        let working = self.draft.find(facility).map_err(one)?;
         let milestone = procured(lot.class);
-        if !self.draft.may(working, Topic::Milestone(milestone)) {
+        let there = self
+            .allocated
+            .iter()
+            .position(|one| one.lot == row.lot && one.facility == facility);
+        // What is one's own comes back from a facility that went to somebody else, too.
+        let working = match (way, there) {
+            (Way::Back, Some(_)) => self.draft.get(facility).ok_or(milestone::Problem::NotFound),
+            _ => self.draft.find(facility),
+        };
+        let working = working.map_err(one)?;
+        let may = self.draft.may(working, Topic::Milestone(milestone));
+        if !may && (way == Way::Out || there.is_none()) {
             return Err(one(milestone::Problem::Forbidden));
         }
         let mut problems = Vec::new();
         problems.extend(bad_day(row.on, lot.received_on, self.draft.today));
         problems.extend(check_note(row.note.as_deref()).map(Problem::Facility));
-        let there = self
-            .allocated
-            .iter()
-            .position(|one| one.lot == row.lot && one.facility == facility);
-        match way {
-            Way::Out => {
-                let most = lot.in_stock().min(MOST_FOR_ONE);
-                if !(1..=most).contains(&row.quantity) {
-                    problems.push(Problem::BadQuantity { most });
-                }
-                let kind = working.after().current.cell.kind;
-                let model = self.models.get(&lot.model);
-                if model.is_none_or(|model| !model.entry.kinds.contains(&kind)) {
-                    problems.push(Problem::DoesNotFit);
-                }
-                if there.is_some() {
-                    // All that a facility has of a lot goes in one row, and back in one.
-                    problems.push(Problem::NothingToDo);
-                }
-            }
-            Way::Back => {
-                let since = there.and_then(|place| self.allocated.get(place));
-                match since {
-                    None => problems.push(Problem::NotAllocated),
-                    Some(since) if row.on < since.on => {
-                        problems.push(Problem::TooEarly { from: since.on });
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
+        let held = there.and_then(|place| self.allocated.get(place)).copied();
+        problems.extend(match way {
+            Way::Out => self.check_out(working, lot, held, row),
+            Way::Back => check_back(held, row),
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
-        let reached = working.after().current.reached(milestone).is_some();
-        let others = self.allocated.iter().enumerate().any(|(place, one)| {
+        let current = &working.after().current;
+        let is_reached = current.reached(milestone).is_some();
+        let is_open = current.closed_on.is_none_or(|closed_on| row.on < closed_on);
+        let heir = self.allocated.iter().enumerate().position(|(place, one)| {
             Some(place) != there && one.facility == facility && one.class == lot.class
         });
         let step = match way {
-            Way::Out if !reached => Some(Step::Record {
+            Way::Out if !is_reached => Some(Step::Record {
                 milestone,
                 on: row.on,
                 imply_earlier: false,
             }),
-            Way::Back if reached && !others => Some(Step::Withdraw {
-                milestone,
-                on: row.on,
-                with_later: false,
-            }),
+            // Only what it reached by these units, and no other one stands for.
+            Way::Back if is_reached && is_open && may && heir.is_none() => {
+                held.filter(|held| held.reached).map(|_| Step::Withdraw {
+                    milestone,
+                    on: row.on,
+                    with_later: false,
+                })
+            }
             _ => None,
         };
+        let reached = matches!(step, Some(Step::Record { .. }));
         if let Some(step) = step {
             let said = self.draft.attempt(working, &step, row.note.as_ref());
             let said = said.map_err(one)?;
@@ -236,39 +229,111 @@ impl<'a> Request<'a> {
         }
         // Its history tells of it: a change that does can't be undone but by taking the units back.
         let event = Event::set(Aspect::Allocation, row.on, None).with_note(row.note.clone());
-        let working = self.draft.find(facility).map_err(one)?;
+        let working = self
+            .draft
+            .get(facility)
+            .ok_or_else(|| one(milestone::Problem::NotFound))?;
         let told = Taken::of(working, vec![event]).map_err(|broken| one(broken.into()))?;
         self.draft.take(facility, told, index);
-        self.apply(way, facility, row, there);
+        match way {
+            Way::Out => self.give(facility, row, there, reached),
+            Way::Back => self.take_back(row, there, heir),
+        }
+        self.changed.push(row.lot);
         Ok(())
     }
 
-    /// Does what was checked.
-    fn apply(&mut self, way: Way, facility: FacilityId, row: &AllocationRow, there: Option<usize>) {
+    /// What is wrong with units for a facility.
+    fn check_out(
+        &self,
+        working: &Working,
+        lot: &Lot,
+        held: Option<Allocation>,
+        row: &AllocationRow,
+    ) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let from = lot.stock_since;
+        if row.on >= lot.received_on && row.on < from {
+            problems.push(Problem::TooEarly { from });
+        }
+        let holds = held.map_or(0, |held| held.quantity);
+        let most = lot.in_stock().min(MOST_FOR_ONE - holds);
+        if !(1..=most).contains(&row.quantity) {
+            problems.push(Problem::BadQuantity { most });
+        }
+        let current = &working.after().current;
+        let model = self.models.get(&lot.model);
+        if model.is_none_or(|model| !model.entry.kinds.contains(&current.cell.kind)) {
+            problems.push(Problem::DoesNotFit);
+        }
+        let opened_on = current.opened_on;
+        if row.on < opened_on {
+            problems.push(milestone::Problem::BeforeOpening { opened_on }.into());
+        }
+        if let Some(closed_on) = current.closed_on.filter(|closed_on| *closed_on <= row.on) {
+            problems.push(milestone::Problem::AfterClosing { closed_on }.into());
+        }
+        problems
+    }
+
+    /// Gives a facility units, beside those of the lot that it has.
+    fn give(
+        &mut self,
+        facility: FacilityId,
+        row: &AllocationRow,
+        there: Option<usize>,
+        reached: bool,
+    ) {
         let Some(lot) = self.lots.get_mut(&row.lot) else {
             return;
         };
-        match way {
-            Way::Out => {
-                lot.allocated += row.quantity;
-                self.allocated.push(Allocation {
-                    id: 0,
-                    lot: row.lot,
-                    facility,
-                    class: lot.class,
-                    quantity: row.quantity,
-                    on: row.on,
-                });
-            }
-            Way::Back => {
-                if let Some(place) = there {
-                    let ended = self.allocated.remove(place);
-                    lot.allocated -= ended.quantity;
-                    self.ended.push((ended.id, row.on));
-                }
+        lot.allocated += row.quantity;
+        let mut given = Allocation {
+            id: 0,
+            lot: row.lot,
+            facility,
+            class: lot.class,
+            quantity: row.quantity,
+            on: row.on,
+            reached,
+        };
+        if let Some(held) = there.map(|place| self.allocated.remove(place)) {
+            given.quantity += held.quantity;
+            given.on = held.on;
+            given.reached |= held.reached;
+            self.end(held.id, row.on);
+        }
+        self.allocated.push(given);
+    }
+
+    /// Takes all units of a lot back that a facility has.
+    fn take_back(&mut self, row: &AllocationRow, there: Option<usize>, heir: Option<usize>) {
+        let (Some(lot), Some(place)) = (self.lots.get_mut(&row.lot), there) else {
+            return;
+        };
+        let held = self.allocated.get(place).copied();
+        let Some(held) = held else { return };
+        lot.allocated -= held.quantity;
+        // They were elsewhere until then.
+        lot.stock_since = lot.stock_since.max(row.on);
+        if let Some(heir) = heir.and_then(|heir| self.allocated.get_mut(heir))
+            && held.reached
+            && !heir.reached
+        {
+            heir.reached = true;
+            if heir.id != 0 {
+                self.heirs.push(heir.id);
             }
         }
-        self.changed.push(row.lot);
+        self.allocated.remove(place);
+        self.end(held.id, row.on);
+    }
+
+    /// Ends an allocation, if it is written.
+    fn end(&mut self, id: i64, on: NaiveDate) {
+        if id != 0 {
+            self.ended.push((id, on));
+        }
     }
 
     fn tell(&mut self, row: &AllocationRow, taken: Result<(), Vec<Problem>>) {
@@ -307,6 +372,7 @@ impl<'a> Request<'a> {
         entity::update_lots(transaction, change, &lots).await?;
         // Those that end make room for those that come.
         entity::end_allocations(writer.database, transaction, change, &self.ended).await?;
+        entity::inherit(writer.database, transaction, &self.heirs).await?;
         let new: Vec<Allocation> = self
             .allocated
             .iter()
@@ -314,5 +380,14 @@ impl<'a> Request<'a> {
             .copied()
             .collect();
         entity::insert_allocations(transaction, change, &new).await
+    }
+}
+
+/// What is wrong with units that come back.
+fn check_back(held: Option<Allocation>, row: &AllocationRow) -> Vec<Problem> {
+    match held {
+        None => vec![Problem::NotAllocated],
+        Some(held) if row.on < held.on => vec![Problem::TooEarly { from: held.on }],
+        Some(_) => Vec::new(),
     }
 }

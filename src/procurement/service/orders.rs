@@ -1,6 +1,6 @@
 //! Placing orders, and recording what happens to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use crate::{
     auth::{Actor, Identity, OrganisationKind, Permission, entity::names::kinships},
     change::{self, WriteError, Writer},
     db::{ChangeId, DbErr, FacilityId, OrganisationId, Transaction},
+    facility::FacilityKind,
     milestone::{
         self, check_note,
         service::{EARLIEST, ErrorPolicy},
@@ -73,12 +74,17 @@ pub async fn place(
     }
     let facilities: Vec<FacilityId> = request.facilities.iter().flatten().copied().collect();
     if let Some(model) = model {
-        let kinds = entity::kinds_of(writer.database, &transaction, &facilities).await?;
+        let scope = writer.actor.scope(Permission::FacilityRead);
+        let kinds = entity::kinds_of(writer.database, &transaction, &scope, &facilities).await?;
         for (position, facility) in request.facilities.iter().enumerate() {
-            let kind = facility.as_ref().ok().and_then(|id| kinds.get(id));
-            if kind.is_some_and(|kind| !model.entry.kinds.contains(kind)) {
-                problems.push((at_facility(position), Problem::DoesNotFit));
-            }
+            let Ok(facility) = facility else { continue };
+            // An id names whatever it names: who can't see it is told that there is none.
+            let wrong = match kinds.get(facility) {
+                None => Some(milestone::Problem::NotFound.into()),
+                Some(kind) if !model.entry.kinds.contains(kind) => Some(Problem::DoesNotFit),
+                Some(_) => None,
+            };
+            problems.extend(wrong.map(|wrong| (at_facility(position), wrong)));
         }
     }
     let mut outcome = PlaceOutcome {
@@ -96,6 +102,7 @@ pub async fn place(
         buyer: request.buyer,
         supplier: model.supplier.id,
         model: request.model,
+        ordered: request.model,
         quantity: request.quantity,
         delivered: 0,
         cancelled: 0,
@@ -258,6 +265,8 @@ struct Request<'a> {
     orders: BTreeMap<OrderId, (Order, bool)>,
     lots: BTreeMap<LotId, (Lot, bool)>,
     models: BTreeMap<ModelId, Model>,
+    /// For which kinds of facility the orders are placed that are to be substituted.
+    kinds: HashMap<OrderId, Vec<FacilityKind>>,
     arrived: Vec<Lot>,
     steps: Vec<StepRow>,
     rows: Vec<RowOutcome>,
@@ -322,7 +331,17 @@ impl<'a> Request<'a> {
         models.sort_unstable();
         models.dedup();
         let models = supply::entity::find(database, transaction, &models).await?;
+        let substituted = rows.iter().filter(|row| {
+            let step = row.step.as_ref();
+            step.is_ok_and(|step| matches!(step, OrderStep::Substitute { .. }))
+        });
+        let substituted: Vec<OrderId> = substituted
+            .map(|row| row.order)
+            .filter(|order| orders.contains_key(order))
+            .collect();
+        let kinds = entity::kinds_ordered_for(database, transaction, &substituted).await?;
         Ok(Self {
+            kinds,
             actor: writer.actor,
             today: writer.clock.today(),
             orders: orders
@@ -342,7 +361,7 @@ impl<'a> Request<'a> {
 
     /// Checks a row and takes its step.
     fn take(&mut self, row: &OrderRow) -> Result<(), Vec<Problem>> {
-        let (order, _) = self
+        let (order, changed) = self
             .orders
             .get(&row.order)
             .ok_or_else(|| vec![Problem::NoOrder])?;
@@ -357,7 +376,8 @@ impl<'a> Request<'a> {
             return Err(vec![Problem::Forbidden]);
         }
         let mut problems = Vec::new();
-        let current = order.version;
+        // As it was before the request.
+        let current = order.version - i32::from(*changed);
         if row
             .expected_version
             .is_some_and(|expected| expected != current)
@@ -376,7 +396,6 @@ impl<'a> Request<'a> {
     }
 
     fn check(&self, order: &Order, step: &OrderStep, on: NaiveDate) -> Option<Problem> {
-        let today = self.today;
         let some = |quantity: i32, most: i32| {
             let bad = !(1..=most).contains(&quantity);
             bad.then_some(Problem::BadQuantity { most })
@@ -386,8 +405,8 @@ impl<'a> Request<'a> {
                 Some(Problem::NothingToDo)
             }
             OrderStep::Promise { until } => until
-                .filter(|day| *day < today)
-                .map(|_| Problem::PromiseInPast { today }),
+                .filter(|day| *day < on)
+                .map(|_| Problem::PromiseInPast { on }),
             OrderStep::Substitute { model } if model == order.model || order.open() == 0 => {
                 Some(Problem::NothingToDo)
             }
@@ -395,10 +414,18 @@ impl<'a> Request<'a> {
                 let Some(found) = self.models.get(&model) else {
                     return Some(Problem::NoModel);
                 };
+                let entry = &found.entry;
                 let ordered = self.models.get(&order.model);
-                let fits = ordered.is_none_or(|one| one.entry.class == found.entry.class)
-                    && found.supplier.id == order.supplier;
-                (!fits).then_some(Problem::DoesNotFit)
+                let placed_for = self.kinds.get(&order.id);
+                let fits = ordered.is_none_or(|one| one.entry.class == entry.class)
+                    && found.supplier.id == order.supplier
+                    && placed_for
+                        .is_none_or(|kinds| kinds.iter().all(|kind| entry.kinds.contains(kind)));
+                if !fits {
+                    return Some(Problem::DoesNotFit);
+                }
+                let gone = entry.discontinued_on.filter(|since| *since <= on);
+                gone.map(|since| Problem::Discontinued { since })
             }
             OrderStep::Deliver { quantity } | OrderStep::Cancel { quantity } => {
                 some(quantity, order.open())
@@ -408,7 +435,7 @@ impl<'a> Request<'a> {
                 else {
                     return Some(Problem::NoLot);
                 };
-                let from = lot.received_on;
+                let from = lot.stock_since;
                 let early = (on < from).then_some(Problem::TooEarly { from });
                 early.or_else(|| some(quantity, lot.in_stock()))
             }
@@ -441,6 +468,7 @@ impl<'a> Request<'a> {
                         allocated: 0,
                         returned: 0,
                         received_on: row.on,
+                        stock_since: row.on,
                     });
                 }
             }

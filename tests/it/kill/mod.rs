@@ -8,6 +8,7 @@ mod disk_full;
 mod drill;
 mod importing;
 mod ledger;
+mod orders;
 mod outage;
 mod serving;
 mod sheets;
