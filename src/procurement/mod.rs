@@ -62,6 +62,30 @@ impl ApplicationKind {
             Self::Certificate => &[Step::Receive, Step::Accept, Step::Issue, Step::Send],
         }
     }
+
+    /// May an application that stands there take this step? It goes on along its way, whose steps may be skipped; a
+    /// certificate that was issued may be issued anew, and whatever has not come to its end may be cancelled, but for a
+    /// certificate that was issued.
+    pub fn may_take(self, status: ApplicationStatus, step: ApplicationStep) -> bool {
+        use ApplicationStatus as Status;
+        let issued = self == Self::Certificate && matches!(status, Status::Issued | Status::Sent);
+        let place = |wanted: &dyn Fn(ApplicationStep) -> bool| {
+            self.way().iter().position(|one| wanted(*one))
+        };
+        match step {
+            ApplicationStep::Reissue => issued,
+            ApplicationStep::Cancel => {
+                !issued && matches!(status, Status::Received | Status::Accepted | Status::Sent)
+            }
+            step => {
+                let stands = place(&|one| one.leaves() == status);
+                let wanted = place(&|one| one == step);
+                stands
+                    .zip(wanted)
+                    .is_some_and(|(stands, wanted)| wanted > stands)
+            }
+        }
+    }
 }
 
 /// What happened to an application. Codes are stored.
@@ -384,6 +408,47 @@ mod tests {
                 let ends = status == last || status == Status::Cancelled;
                 assert_eq!(status.ends(kind), ends, "{kind:?} {status:?}");
             }
+        }
+    }
+
+    #[test]
+    fn an_application_goes_along_its_way_and_not_back() {
+        use ApplicationKind as Kind;
+        use ApplicationStatus as Status;
+        use ApplicationStep as Step;
+        for (kind, status, may) in [
+            (
+                Kind::Reader,
+                Status::Received,
+                &[Step::Accept, Step::Send, Step::Deliver, Step::Cancel][..],
+            ),
+            (
+                Kind::Reader,
+                Status::Accepted,
+                &[Step::Send, Step::Deliver, Step::Cancel],
+            ),
+            (Kind::Reader, Status::Sent, &[Step::Deliver, Step::Cancel]),
+            (Kind::Reader, Status::Delivered, &[]),
+            (Kind::Reader, Status::Cancelled, &[]),
+            (Kind::Use, Status::Received, &[Step::Accept, Step::Cancel]),
+            (Kind::Use, Status::Accepted, &[Step::Cancel]),
+            (
+                Kind::Certificate,
+                Status::Received,
+                &[Step::Accept, Step::Issue, Step::Send, Step::Cancel],
+            ),
+            (
+                Kind::Certificate,
+                Status::Issued,
+                &[Step::Send, Step::Reissue],
+            ),
+            (Kind::Certificate, Status::Sent, &[Step::Reissue]),
+        ] {
+            let may_be: Vec<Step> = Step::ALL
+                .into_iter()
+                .filter(|step| kind.may_take(status, *step))
+                .collect();
+            assert_eq!(may_be, may, "{kind:?} {status:?}");
         }
     }
 }

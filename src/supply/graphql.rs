@@ -176,11 +176,7 @@ impl SupplyQuery {
         let from = page.from.as_deref().map(read_cursor).transpose()?;
         let services = services(context)?;
         let today = services.clock.today();
-        let reader = filter.reader_id.as_ref().map(|id| {
-            NodeId::row_of(id, NodeKind::HardwareModel)
-                .map(ModelId)
-                .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is no id of a model"))
-        });
+        let reader = filter.reader_id.as_ref().map(named_model);
         let list = ListQuery {
             classes: filter.classes,
             supplier: filter
@@ -310,6 +306,13 @@ fn code_of(problem: &SupplyProblem) -> UserErrorCode {
         P::NotOfItsClass | P::NoReader | P::ClassStays => Code::HardwareDoesNotFit,
         P::TooMany { .. } => Code::OutOfRange,
     }
+}
+
+/// A global id that must be a model's.
+pub fn named_model(id: &ID) -> ApiResult<ModelId> {
+    NodeId::row_of(id, NodeKind::HardwareModel)
+        .map(ModelId)
+        .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is no id of a model"))
 }
 
 /// Models by their rows.

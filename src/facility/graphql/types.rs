@@ -435,6 +435,17 @@ impl Selected {
         self.timeline |= other.timeline;
     }
 
+    /// What either selects of a facility that may not be selected at all.
+    pub fn either(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.merge(other);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
     /// Of the field `name` below the field that is being resolved.
     pub fn below(context: &Context<'_>, name: &str) -> Self {
         Self::of(&context.look_ahead().field(name))

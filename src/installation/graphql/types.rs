@@ -174,10 +174,7 @@ impl Wanted {
     /// What either selects.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
-        match (&mut self.facility, other.facility) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine, theirs) => *mine = mine.or(theirs),
-        }
+        self.facility = Selected::either(self.facility, other.facility);
         self.reference |= other.reference;
         self.checklist |= other.checklist;
         self.promises |= other.promises;

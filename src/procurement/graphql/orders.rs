@@ -27,8 +27,8 @@ use crate::{
         },
     },
     supply::{
-        HardwareClass, ModelId,
-        graphql::{HardwareModel, models_by_id},
+        HardwareClass,
+        graphql::{HardwareModel, models_by_id, named_model},
     },
 };
 
@@ -245,7 +245,7 @@ impl HardwareOrderQuery {
                 .as_ref()
                 .map(organisation_id)
                 .transpose()?,
-            model: model(filter.model_id.as_ref())?,
+            model: filter.model_id.as_ref().map(named_model).transpose()?,
             open: filter.open,
             promised_until: filter.promised_until.map(|day| day.0),
             undetermined: filter.undetermined,
@@ -309,7 +309,7 @@ impl HardwareOrderQuery {
         let list = LotQuery {
             buyer: filter.buyer_id.as_ref().map(organisation_id).transpose()?,
             order: order.transpose()?,
-            model: model(filter.model_id.as_ref())?,
+            model: filter.model_id.as_ref().map(named_model).transpose()?,
             in_stock: filter.in_stock,
         };
         let database = &services(context)?.database;
@@ -330,15 +330,6 @@ impl HardwareOrderQuery {
         connection.edges = edges.map(|(cursor, lot)| Edge::new(cursor, lot)).collect();
         Ok(connection)
     }
-}
-
-fn model(id: Option<&ID>) -> ApiResult<Option<ModelId>> {
-    id.map(|id| {
-        NodeId::row_of(id, NodeKind::HardwareModel)
-            .map(ModelId)
-            .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is no id of a model"))
-    })
-    .transpose()
 }
 
 /// What a query selects of an order.
@@ -364,10 +355,7 @@ impl Wanted {
     /// What either selects.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
-        match (&mut self.facility, other.facility) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine, theirs) => *mine = mine.or(theirs),
-        }
+        self.facility = Selected::either(self.facility, other.facility);
         self.steps |= other.steps;
         self.facilities |= other.facilities;
         self
@@ -494,10 +482,7 @@ impl LotWanted {
     }
 
     fn or(mut self, other: Self) -> Self {
-        match (&mut self.facility, other.facility) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine, theirs) => *mine = mine.or(theirs),
-        }
+        self.facility = Selected::either(self.facility, other.facility);
         self.allocations |= other.allocations;
         self
     }

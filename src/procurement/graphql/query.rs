@@ -8,9 +8,8 @@ use async_graphql::{
 use super::types::{Application, Wanted, complete};
 use crate::{
     api::{
-        ApiError, ApiResult, Date, NodeId, PageArguments,
+        ApiResult, Date, PageArguments,
         context::{caller, services},
-        node_id::NodeKind,
         page::{Fingerprint, row_of_cursor},
     },
     auth::Permission,
@@ -19,7 +18,7 @@ use crate::{
         ApplicationKind, ApplicationStatus,
         entity::{self, ListQuery},
     },
-    supply::ModelId,
+    supply::graphql::named_model,
 };
 
 /// Totals beyond this many are not counted out.
@@ -115,11 +114,7 @@ async fn list_query(context: &Context<'_>, filter: ApplicationFilter) -> ApiResu
             Some(found.into_iter().flatten().next())
         }
     };
-    let model = filter.model_id.as_ref().map(|id| {
-        NodeId::row_of(id, NodeKind::HardwareModel)
-            .map(ModelId)
-            .ok_or_else(|| ApiError::bad_input("BAD_ID", "this is no id of a model"))
-    });
+    let model = filter.model_id.as_ref().map(named_model);
     Ok(ListQuery {
         facility,
         kinds: filter.kinds,

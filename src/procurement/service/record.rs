@@ -293,7 +293,7 @@ impl Request {
             return (!files).then_some(Problem::NoApplication);
         };
         let Standing { status, since, .. } = last.application.standing;
-        if !files && !may_follow(kind, status, step) {
+        if !files && !kind.may_take(status, step) {
             return Some(Problem::NotNow { status });
         }
         (row.taken.on < since).then_some(Problem::BeforeLast { since })
@@ -492,33 +492,6 @@ impl Request {
     }
 }
 
-/// May an application of a kind that stands there take this step? It goes on along its way, whose steps may be skipped; a
-/// certificate that was issued may be issued anew, and whatever has not come to its end may be cancelled, but for a
-/// certificate that was issued.
-fn may_follow(kind: ApplicationKind, status: ApplicationStatus, step: ApplicationStep) -> bool {
-    let issued = matches!(status, ApplicationStatus::Issued | ApplicationStatus::Sent)
-        && kind == ApplicationKind::Certificate;
-    let place =
-        |wanted: &dyn Fn(ApplicationStep) -> bool| kind.way().iter().position(|one| wanted(*one));
-    match step {
-        ApplicationStep::Reissue => issued,
-        ApplicationStep::Cancel => {
-            let open = matches!(
-                status,
-                ApplicationStatus::Received | ApplicationStatus::Accepted | ApplicationStatus::Sent
-            );
-            open && !issued
-        }
-        step => {
-            let stands = place(&|one| one.leaves() == status);
-            let wanted = place(&|one| one == step);
-            stands
-                .zip(wanted)
-                .is_some_and(|(stands, wanted)| wanted > stands)
-        }
-    }
-}
-
 /// Which of a facility's applications of a kind a step is of: the last in force, or the last if none is. One that was filed
 /// by mistake and cancelled does not hide the one before it.
 fn place_of(all: &[Filed]) -> Option<usize> {
@@ -555,50 +528,4 @@ fn means(
         on,
         with_later: false,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_application_goes_along_its_way_and_not_back() {
-        use ApplicationKind as Kind;
-        use ApplicationStatus as Status;
-        use ApplicationStep as Step;
-        for (kind, status, may) in [
-            (
-                Kind::Reader,
-                Status::Received,
-                &[Step::Accept, Step::Send, Step::Deliver, Step::Cancel][..],
-            ),
-            (
-                Kind::Reader,
-                Status::Accepted,
-                &[Step::Send, Step::Deliver, Step::Cancel],
-            ),
-            (Kind::Reader, Status::Sent, &[Step::Deliver, Step::Cancel]),
-            (Kind::Reader, Status::Delivered, &[]),
-            (Kind::Reader, Status::Cancelled, &[]),
-            (Kind::Use, Status::Received, &[Step::Accept, Step::Cancel]),
-            (Kind::Use, Status::Accepted, &[Step::Cancel]),
-            (
-                Kind::Certificate,
-                Status::Received,
-                &[Step::Accept, Step::Issue, Step::Send, Step::Cancel],
-            ),
-            (
-                Kind::Certificate,
-                Status::Issued,
-                &[Step::Send, Step::Reissue],
-            ),
-            (Kind::Certificate, Status::Sent, &[Step::Reissue]),
-        ] {
-            let may_be: Vec<Step> = Step::ALL
-                .into_iter()
-                .filter(|step| may_follow(kind, status, *step))
-                .collect();
-            assert_eq!(may_be, may, "{kind:?} {status:?}");
-        }
-    }
 }
